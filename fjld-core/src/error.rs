@@ -1,0 +1,73 @@
+//! What can be wrong with an input, said in one sentence that names the value and what is accepted.
+
+/// The result of anything in this crate that can refuse its input.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A refused input.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A sample holds NaN or an infinity.
+    #[error("row {row}, column {column} is {value}; every entry must be a finite number")]
+    NotFinite {
+        /// The offending entry.
+        value: f64,
+        /// Zero-based index of the sample, counted over everything pushed so far.
+        row: u64,
+        /// Zero-based index of the coordinate.
+        column: usize,
+    },
+    /// A sample, matrix or accumulator has another length than the one expected.
+    #[error("{what} has length {got}; it must have length {expected}")]
+    Length {
+        /// What was measured.
+        what: &'static str,
+        /// The length that fits.
+        expected: usize,
+        /// The length that came.
+        got: usize,
+    },
+    /// Vectors must have at least one coordinate.
+    #[error("the dimension is 0; a gradient must have at least one coordinate")]
+    NoCoordinates,
+    /// Too few samples for the statistic that was asked for.
+    #[error("{got} samples were given; {what} needs at least {needed}")]
+    TooFewSamples {
+        /// The statistic.
+        what: &'static str,
+        /// The fewest samples that define it.
+        needed: u64,
+        /// The number of samples given.
+        got: u64,
+    },
+    /// A parameter lies outside its range.
+    #[error("{name} is {value}; it must be {accepted}")]
+    OutOfRange {
+        /// The parameter.
+        name: &'static str,
+        /// The value given.
+        value: f64,
+        /// The range, in words.
+        accepted: &'static str,
+    },
+    /// A covariance must be symmetric with no negative eigenvalue.
+    #[error("{what} is not {accepted}")]
+    NotACovariance {
+        /// The matrix.
+        what: &'static str,
+        /// What it must be.
+        accepted: &'static str,
+    },
+    /// Backpropagation reached a loss without touching this parameter.
+    #[error(
+        "no gradient reached parameter `{name}` of shape {shape:?}; every parameter must take part in the loss through operations that candle differentiates"
+    )]
+    NoGradient {
+        /// The parameter's name.
+        name: String,
+        /// The parameter's shape.
+        shape: Vec<usize>,
+    },
+    /// An error of candle's own.
+    #[error("candle: {0}")]
+    Candle(#[from] candle_core::Error),
+}

@@ -1,0 +1,103 @@
+//! The squared Mahalanobis length of the mean, the form that every invertible change of parameters leaves alone.
+
+use crate::error::{Error, Result};
+use faer::{MatRef, Side};
+
+/// `t = mu' D^+ mu` with the rank of `D`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mahalanobis {
+    /// `mu' D^+ mu`, with the pseudo-inverse.
+    pub squared_length: f64,
+    /// Eigenvalues of `D` above rounding (`d eps lambda_max`).
+    pub rank: usize,
+    /// The share of `|mu|^2` outside the range of `D`. Where it is more than rounding, `t` does change with the chart.
+    pub outside_range: f64,
+}
+
+/// The squared Mahalanobis length of `mean`, `[d]`, in the metric of `covariance`, `[d, d]`, through its eigenvectors.
+///
+/// Unlike `C`, `t / rank(D)` has the same value in every chart as long as `mean` lies in the range of `D`.
+///
+/// # Errors
+/// When the lengths differ, or the covariance has no finite eigenvalues or a clearly negative one.
+pub fn mahalanobis(mean: &[f64], covariance: MatRef<'_, f64>) -> Result<Mahalanobis> {
+    let d = covariance.nrows();
+    if mean.len() != d {
+        return Err(Error::Length {
+            what: "the mean",
+            expected: d,
+            got: mean.len(),
+        });
+    }
+    let refused = Error::NotACovariance {
+        what: "the covariance",
+        accepted: "a symmetric matrix of finite numbers with no negative eigenvalue",
+    };
+    let Ok(eigen) = covariance.self_adjoint_eigen(Side::Lower) else {
+        return Err(refused);
+    };
+    let values = eigen.S().column_vector();
+    let largest = (0..d).map(|i| values[i].abs()).fold(0.0, f64::max);
+    let cutoff = d as f64 * f64::EPSILON * largest;
+    if (0..d).any(|i| !values[i].is_finite() || values[i] < -cutoff) {
+        return Err(refused);
+    }
+    let (mut squared_length, mut rank, mut outside, mut total) = (0.0, 0, 0.0, 0.0);
+    for i in 0..d {
+        let along: f64 = (0..d).map(|j| eigen.U()[(j, i)] * mean[j]).sum();
+        total += along * along;
+        if values[i] > cutoff {
+            squared_length += along * along / values[i];
+            rank += 1;
+        } else {
+            outside += along * along;
+        }
+    }
+    Ok(Mahalanobis {
+        squared_length,
+        rank,
+        outside_range: if total > 0.0 { outside / total } else { 0.0 },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+    use faer::{Mat, mat};
+
+    #[test]
+    fn a_correlated_pair_gives_what_pencil_gives() -> Result<()> {
+        // D^-1 = [[2, -1], [-1, 2]] / 3; mu' D^-1 mu = (2 - 2 + 2) / 3
+        let result = mahalanobis(&[1.0, 1.0], mat![[2.0, 1.0], [1.0, 2.0]].as_ref())?;
+        assert_relative_eq!(result.squared_length, 2.0 / 3.0, max_relative = 1e-14);
+        assert_eq!(result.rank, 2);
+        assert!(result.outside_range < 1e-30);
+        Ok(())
+    }
+
+    #[test]
+    fn singular_noise_counts_its_rank_and_says_what_lies_outside_its_range() -> Result<()> {
+        let noise = mat![[2.0, 0.0], [0.0, 0.0]];
+        let inside = mahalanobis(&[3.0, 0.0], noise.as_ref())?;
+        assert_relative_eq!(inside.squared_length, 4.5, max_relative = 1e-14);
+        assert_eq!((inside.rank, inside.outside_range), (1, 0.0));
+        let outside = mahalanobis(&[1.0, 1.0], noise.as_ref())?;
+        assert_relative_eq!(outside.outside_range, 0.5, max_relative = 1e-14);
+        Ok(())
+    }
+
+    #[test]
+    fn no_noise_at_all_has_rank_zero() -> Result<()> {
+        let nothing = mahalanobis(&[0.0], Mat::<f64>::zeros(1, 1).as_ref())?;
+        assert_eq!((nothing.squared_length, nothing.rank), (0.0, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_no_covariance_is_refused() {
+        assert!(mahalanobis(&[1.0], mat![[-1.0]].as_ref()).is_err());
+        assert!(mahalanobis(&[1.0], mat![[f64::NAN]].as_ref()).is_err());
+        assert!(mahalanobis(&[1.0, 2.0], mat![[1.0]].as_ref()).is_err());
+    }
+}

@@ -1,0 +1,27 @@
+//! The consolidation ratio of stochastic gradients, `C = |mean gradient|^2 / Tr(gradient covariance)`, and the geometry around it.
+//!
+//! One way through: gradients come out of a model ([`capture`]), are taken in by streaming [`moments`], and these give the metrics:
+//! the [`ratio`] with its interval, [`geometry`] and [`information`]. Nothing here holds an opinion on any claim about them.
+//!
+//! ```
+//! use fjld_core::{Moments, Ratio};
+//!
+//! let mut moments = Moments::new(2)?;
+//! moments.push_batch(&[1.0, 0.0, 3.0, 0.0, 2.0, 2.0, 2.0, -2.0])?; // four gradients of two parameters
+//! let c = Ratio::estimate(&moments, 0.95)?.estimates.expect("the noise is not zero");
+//! assert!((c.plug_in - 1.2).abs() < 1e-12);
+//! # Ok::<(), fjld_core::Error>(())
+//! ```
+
+pub mod capture;
+pub mod error;
+pub mod geometry;
+pub mod information;
+pub mod moments;
+pub mod ratio;
+pub mod rng;
+
+pub use capture::{ConsolidationReading, Objective, compute_c_alpha};
+pub use error::{Error, Result};
+pub use moments::{FullMoments, Moments};
+pub use ratio::{Estimates, Interval, Phase, Ratio, Undefined};

@@ -1,0 +1,215 @@
+//! A bounded record of the samples, by which the interval leaves one out: the sums of consecutive blocks of rows.
+//!
+//! A jackknife needs, for every block it leaves out, the inner products of the block's sum with itself and with the mean. Those are
+//! kept by a sketch: exact while `d <= WIDTH`; beyond that coordinates are folded onto `WIDTH` places with pseudo-random signs (a
+//! count sketch, Charikar, Chen and Farach-Colton 2002), which keeps inner products unbiased with a variance of `|x|^2 |y|^2 / WIDTH`.
+//! A folded sketch therefore widens the interval once the effective rank exceeds `WIDTH`, and never narrows it in expectation.
+
+use super::Sample;
+
+/// Places a row is folded onto.
+const WIDTH: usize = 2048;
+
+/// Blocks kept before neighbours are joined: the memory bound is `BLOCKS * WIDTH` numbers.
+const BLOCKS: usize = 1024;
+
+/// Sums over consecutive rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Blocks {
+    width: usize,
+    /// Rows in a full block; doubles whenever neighbours are joined.
+    rows_per_block: u64,
+    counts: Vec<u64>,
+    /// Sum of squared deviations of a block's rows from the block's mean.
+    within: Vec<f64>,
+    /// Sums of the blocks' rows, `[blocks, width]`.
+    sums: Vec<f64>,
+}
+
+/// What leaving out one block takes away, relative to the mean of all rows.
+pub(crate) struct Deviation {
+    /// Rows in the block.
+    pub count: u64,
+    /// `mu_hat . sum (g_i - mu_hat)` over the block.
+    pub along_mean: f64,
+    /// `|sum (g_i - mu_hat)|^2` over the block.
+    pub squared: f64,
+    /// `sum |g_i - mu_hat|^2` over the block.
+    pub scatter: f64,
+}
+
+impl Blocks {
+    pub fn new(dimension: usize) -> Self {
+        Self {
+            width: dimension.min(WIDTH),
+            rows_per_block: 1,
+            counts: Vec::new(),
+            within: Vec::new(),
+            sums: Vec::new(),
+        }
+    }
+
+    pub fn push<T: Sample>(&mut self, row: &[T]) {
+        let folded = fold(row, self.width);
+        match self.counts.last() {
+            Some(&count) if count < self.rows_per_block => {
+                let last = self.counts.len() - 1;
+                self.join(last, 1, 0.0, &folded);
+            }
+            _ => {
+                self.counts.push(1);
+                self.within.push(0.0);
+                self.sums.extend(folded);
+                self.halve_when_full();
+            }
+        }
+    }
+
+    pub fn merge(&mut self, other: &Self) {
+        self.counts.extend(&other.counts);
+        self.within.extend(&other.within);
+        self.sums.extend(&other.sums);
+        self.rows_per_block = self.rows_per_block.max(other.rows_per_block);
+        self.halve_when_full();
+    }
+
+    /// Adds rows with the given count, within-scatter and sum to block `index`.
+    fn join(&mut self, index: usize, count: u64, within: f64, sum: &[f64]) {
+        let (a, b) = (self.counts[index] as f64, count as f64);
+        let own = &mut self.sums[index * self.width..(index + 1) * self.width];
+        let gap: f64 = own
+            .iter()
+            .zip(sum)
+            .map(|(s, t)| (s / a - t / b).powi(2))
+            .sum();
+        own.iter_mut().zip(sum).for_each(|(s, t)| *s += t);
+        self.within[index] += within + gap * a * b / (a + b);
+        self.counts[index] += count;
+    }
+
+    /// Joins neighbours pair by pair while there are more blocks than are kept.
+    fn halve_when_full(&mut self) {
+        while self.counts.len() > BLOCKS {
+            let old = std::mem::replace(self, Self::new(self.width));
+            self.rows_per_block = old.rows_per_block * 2;
+            for (index, sum) in old.sums.chunks_exact(old.width).enumerate() {
+                if index % 2 == 0 {
+                    self.counts.push(old.counts[index]);
+                    self.within.push(old.within[index]);
+                    self.sums.extend(sum);
+                } else {
+                    self.join(index / 2, old.counts[index], old.within[index], sum);
+                }
+            }
+        }
+    }
+
+    /// Each block's deviation from the mean of all rows.
+    pub fn deviations(&self) -> Vec<Deviation> {
+        let total: u64 = self.counts.iter().sum();
+        let mut mean = vec![0.0; self.width];
+        for sum in self.sums.chunks_exact(self.width) {
+            mean.iter_mut().zip(sum).for_each(|(m, s)| *m += s);
+        }
+        mean.iter_mut().for_each(|m| *m /= total as f64);
+        let blocks = self.counts.iter().zip(&self.within);
+        blocks
+            .zip(self.sums.chunks_exact(self.width))
+            .map(|((&count, &within), sum)| {
+                let rows = count as f64;
+                let (mut along_mean, mut squared) = (0.0, 0.0);
+                for (s, m) in sum.iter().zip(&mean) {
+                    let deviation = s - rows * m;
+                    along_mean += m * deviation;
+                    squared += deviation * deviation;
+                }
+                Deviation {
+                    count,
+                    along_mean,
+                    squared,
+                    scatter: within + squared / rows,
+                }
+            })
+            .collect()
+    }
+}
+
+/// Folds a row onto `width` places. The first `width` coordinates keep their sign, so that a short row is kept as it is.
+fn fold<T: Sample>(row: &[T], width: usize) -> Vec<f64> {
+    let mut folded: Vec<f64> = row[..width].iter().map(|&x| x.into()).collect();
+    for (layer, rest) in row[width..].chunks(width).enumerate() {
+        for (word, lanes) in rest.chunks(64).enumerate() {
+            let signs = mix((layer * width.div_ceil(64) + word) as u64);
+            let places = &mut folded[word * 64..word * 64 + lanes.len()];
+            for (bit, (place, &x)) in places.iter_mut().zip(lanes).enumerate() {
+                let sign = (signs >> bit & 1) << 63;
+                *place += f64::from_bits(x.into().to_bits() ^ sign);
+            }
+        }
+    }
+    folded
+}
+
+/// 64 well-mixed bits of a counter (the output function of SplitMix64, Steele, Lea and Flood 2014).
+fn mix(counter: u64) -> u64 {
+    let mut z = counter.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Seed, standard_normals};
+    use approx::assert_relative_eq;
+
+    #[test]
+    fn joined_blocks_keep_the_scatter_and_the_count_of_their_rows() {
+        let (rows, d) = (3 * BLOCKS + 5, 3);
+        let samples = standard_normals(&mut Seed::root(5).generator(), rows * d);
+        let mut blocks = Blocks::new(d);
+        samples.chunks(d).for_each(|row| blocks.push(row));
+        let deviations = blocks.deviations();
+        assert!(deviations.len() <= BLOCKS);
+        assert_eq!(deviations.iter().map(|b| b.count).sum::<u64>(), rows as u64);
+        let n = rows as f64;
+        let scatter: f64 = (0..d)
+            .map(|j| {
+                let column = || samples.iter().skip(j).step_by(d);
+                let mean = column().sum::<f64>() / n;
+                column().map(|x| (x - mean).powi(2)).sum::<f64>()
+            })
+            .sum();
+        let kept: f64 = deviations.iter().map(|b| b.scatter).sum();
+        // 10,000 additions of numbers of size one
+        assert_relative_eq!(kept, scatter, max_relative = 1e-11);
+    }
+
+    #[test]
+    fn folding_keeps_inner_products_unbiased_and_as_tight_as_promised() {
+        // two fixed vectors with inner product 0 and squared norms d, under many shifts of the sign pattern: the folded inner
+        // product has mean 0 and standard deviation d / sqrt(WIDTH)
+        let d = 8 * WIDTH;
+        let trials = 200;
+        let generator = &mut Seed::root(9).generator();
+        let products: Vec<f64> = (0..trials)
+            .map(|_| {
+                let x = standard_normals(generator, d);
+                let y = standard_normals(generator, d);
+                let exact: f64 = x.iter().zip(&y).map(|(a, b)| a * b).sum();
+                let folded: f64 = fold(&x, WIDTH)
+                    .iter()
+                    .zip(fold(&y, WIDTH))
+                    .map(|(a, b)| a * b)
+                    .sum();
+                (folded - exact) * (WIDTH as f64).sqrt() / d as f64
+            })
+            .collect();
+        let mean = products.iter().sum::<f64>() / trials as f64;
+        let square = products.iter().map(|p| p * p).sum::<f64>() / trials as f64;
+        // 7/8 of all coordinate pairs of a place come from two different layers; 5 standard errors either way
+        assert!(mean.abs() < 5.0 / (trials as f64).sqrt(), "mean {mean}");
+        assert!((0.5..1.5).contains(&square), "mean square {square}");
+    }
+}

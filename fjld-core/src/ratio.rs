@@ -1,0 +1,353 @@
+//! The consolidation ratio `C = |mu|^2 / Tr D` of gradient draws `g = mu + xi`, `Cov xi = D`: estimate, interval, phase.
+//!
+//! Per draw. When a draw is the mean over a minibatch of `B` examples, `D = Sigma / B` and `C` grows with `B`: it is the batch size
+//! over the gradient noise scale, `C = B / B_simple` with `B_simple = Tr Sigma / |mu|^2` (McCandlish, Kaplan, Amodei and the OpenAI
+//! Dota Team 2018, arXiv:1812.06162, eq. 2.9).
+
+use crate::error::{Error, Result};
+use crate::moments::Moments;
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+/// `C` estimated from samples, or why there is none.
+#[derive(Clone, Debug)]
+pub struct Ratio {
+    /// `|mu_hat|^2`.
+    pub signal: f64,
+    /// `Tr D_hat`, with the divisor `n - 1`.
+    pub noise: f64,
+    /// The estimates, unless the noise vanished.
+    pub estimates: std::result::Result<Estimates, Undefined>,
+}
+
+/// Point estimates of `C` and an interval.
+#[derive(Clone, Debug)]
+pub struct Estimates {
+    /// `signal / noise`. Its numerator is too large by `Tr D / n` in expectation: `E |mu_hat|^2 = |mu|^2 + Tr(D) / n`.
+    pub plug_in: f64,
+    /// `plug_in - 1/n`, which takes that excess away exactly; negative where the samples show less than no signal.
+    pub debiased: f64,
+    /// An interval for `C`, centred on `debiased`; it may reach below zero.
+    pub interval: std::result::Result<Interval, Undefined>,
+}
+
+/// A two-sided interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interval {
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Nominal coverage, in `(0, 1)`.
+    pub level: f64,
+}
+
+/// Why a ratio, or its interval, does not exist. A result, not an error.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Undefined {
+    /// A ratio over a vanished variance is undefined, not infinite.
+    #[error(
+        "the noise vanished: Tr D_hat = {noise:e} is within the rounding of the samples ({floor:e}), and a ratio over it means nothing"
+    )]
+    NoiseVanished {
+        /// `Tr D_hat`.
+        noise: f64,
+        /// See [`Moments::rounding_floor`].
+        floor: f64,
+    },
+    /// The jackknife needs a variance after a sample is left out.
+    #[error("an interval needs at least 3 samples; there are {samples}")]
+    TooFewForInterval {
+        /// The number of samples.
+        samples: u64,
+    },
+    /// Leaving out one sample takes all noise away.
+    #[error(
+        "one sample carries all the noise, so that nothing can be said of how the estimate varies"
+    )]
+    OneSampleCarriesTheNoise,
+}
+
+/// Where training stands by the document's table: `C` below, at or above 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The interval lies below 1.
+    Diffusive,
+    /// The interval contains 1.
+    Critical,
+    /// The interval lies above 1.
+    Drift,
+    /// There is no interval.
+    Undefined,
+}
+
+impl Phase {
+    /// Its name in files and in the terminal.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Diffusive => "diffusive",
+            Self::Critical => "critical",
+            Self::Drift => "drift",
+            Self::Undefined => "undefined",
+        }
+    }
+}
+
+impl Interval {
+    /// Which side of 1 the interval is on.
+    pub fn phase(&self) -> Phase {
+        if self.high < 1.0 {
+            Phase::Diffusive
+        } else if self.low > 1.0 {
+            Phase::Drift
+        } else {
+            Phase::Critical
+        }
+    }
+}
+
+impl Ratio {
+    /// Estimates `C` from `n` exchangeable draws, with an interval of nominal coverage `level`.
+    ///
+    /// The interval is a delete-one jackknife of the debiased ratio (Efron and Stein 1981; with unequal blocks, Busing, Meijer and van
+    /// der Leeden 1999, *Statistics and Computing* 9) with Student's quantile. It costs `O(n d)`. Its weak corner is small `n d`.
+    ///
+    /// # Errors
+    /// When there are fewer than two samples, or `level` is not inside `(0, 1)`.
+    pub fn estimate(moments: &Moments, level: f64) -> Result<Self> {
+        if !(level > 0.0 && level < 1.0) {
+            return Err(Error::OutOfRange {
+                name: "the level of the interval",
+                value: level,
+                accepted: "strictly between 0 and 1",
+            });
+        }
+        let noise = moments.trace()?;
+        let signal = moments.squared_mean_norm();
+        let floor = moments.rounding_floor();
+        let estimates = if noise <= floor {
+            Err(Undefined::NoiseVanished { noise, floor })
+        } else {
+            let plug_in = signal / noise;
+            let debiased = plug_in - 1.0 / moments.count() as f64;
+            Ok(Estimates {
+                plug_in,
+                debiased,
+                interval: jackknife(moments, signal, debiased, floor, level),
+            })
+        };
+        Ok(Self {
+            signal,
+            noise,
+            estimates,
+        })
+    }
+
+    /// The phase that the interval shows.
+    pub fn phase(&self) -> Phase {
+        match &self.estimates {
+            Ok(Estimates {
+                interval: Ok(interval),
+                ..
+            }) => interval.phase(),
+            _ => Phase::Undefined,
+        }
+    }
+
+    /// The gradient noise scale `B_simple = Tr Sigma / |mu|^2 = B / C` in examples, from draws over `batch_size` examples each; `None`
+    /// where the debiased ratio is not positive, for then the samples show no signal to compare the noise with.
+    pub fn noise_scale(&self, batch_size: u64) -> Option<f64> {
+        let debiased = self.estimates.as_ref().ok()?.debiased;
+        (debiased > 0.0).then(|| batch_size as f64 / debiased)
+    }
+}
+
+fn jackknife(
+    moments: &Moments,
+    signal: f64,
+    debiased: f64,
+    floor: f64,
+    level: f64,
+) -> std::result::Result<Interval, Undefined> {
+    let samples = moments.count();
+    let blocks = moments.blocks().deviations();
+    if samples < 3 || blocks.len() < 3 {
+        return Err(Undefined::TooFewForInterval { samples });
+    }
+    let n = samples as f64;
+    let scatter = moments.total_scatter();
+    let mut pseudo_values = Vec::with_capacity(blocks.len());
+    for block in &blocks {
+        let left = n - block.count as f64;
+        let left_signal = signal - 2.0 * block.along_mean / left + block.squared / (left * left);
+        let left_noise = (scatter - block.scatter - block.squared / left) / (left - 1.0);
+        if left_noise <= floor || left_noise.is_nan() {
+            return Err(Undefined::OneSampleCarriesTheNoise);
+        }
+        let without = left_signal / left_noise - 1.0 / left;
+        let h = n / block.count as f64;
+        pseudo_values.push((h, h * debiased - (h - 1.0) * without));
+    }
+    let blocks = pseudo_values.len() as f64;
+    let centre: f64 = pseudo_values.iter().map(|(h, value)| value / h).sum();
+    let variance = pseudo_values
+        .iter()
+        .map(|(h, value)| (value - centre).powi(2) / (h - 1.0))
+        .sum::<f64>()
+        / blocks;
+    let quantile = StudentsT::new(0.0, 1.0, blocks - 1.0)
+        .expect("there are at least three blocks")
+        .inverse_cdf(0.5 + level / 2.0);
+    let half_width = quantile * variance.sqrt();
+    Ok(Interval {
+        low: debiased - half_width,
+        high: debiased + half_width,
+        level,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Seed, standard_normals};
+    use approx::assert_relative_eq;
+
+    fn moments_of<const D: usize>(rows: &[[f64; D]]) -> Moments {
+        let mut moments = Moments::new(D).expect("tests use at least one coordinate");
+        for row in rows {
+            moments.push(row).expect("tests use finite numbers");
+        }
+        moments
+    }
+
+    #[test]
+    fn the_ratio_of_a_small_set_is_what_pencil_gives() -> Result<()> {
+        // mean (2, 0); squared deviations 1 + 1 and 4 + 4, over 4 - 1
+        let moments = moments_of(&[[1., 0.], [3., 0.], [2., 2.], [2., -2.]]);
+        let ratio = Ratio::estimate(&moments, 0.95)?;
+        assert_relative_eq!(ratio.signal, 4.0, max_relative = 1e-15);
+        assert_relative_eq!(ratio.noise, 10.0 / 3.0, max_relative = 1e-15);
+        let estimates = ratio.estimates.expect("the noise is not zero");
+        assert_relative_eq!(estimates.plug_in, 1.2, max_relative = 1e-15);
+        assert_relative_eq!(estimates.debiased, 0.95, max_relative = 1e-15);
+        Ok(())
+    }
+
+    #[test]
+    fn the_interval_is_the_jackknife_that_leaves_each_sample_out_in_turn() -> Result<()> {
+        let (n, d) = (12, 5);
+        let samples = standard_normals(&mut Seed::root(4).generator(), n * d);
+        let debiased = |skip: Option<usize>| -> Result<f64> {
+            let mut moments = Moments::new(d)?;
+            for (i, row) in samples.chunks(d).enumerate() {
+                if Some(i) != skip {
+                    moments.push(row)?;
+                }
+            }
+            Ok(moments.squared_mean_norm() / moments.trace()? - 1.0 / moments.count() as f64)
+        };
+        let left_out = (0..n)
+            .map(|i| debiased(Some(i)))
+            .collect::<Result<Vec<_>>>()?;
+        let mean = left_out.iter().sum::<f64>() / n as f64;
+        let variance =
+            left_out.iter().map(|c| (c - mean).powi(2)).sum::<f64>() * (n as f64 - 1.0) / n as f64;
+        let mut moments = Moments::new(d)?;
+        moments.push_batch(&samples)?;
+        let interval = Ratio::estimate(&moments, 0.9)?
+            .estimates
+            .and_then(|e| e.interval)
+            .expect("twelve noisy samples have an interval");
+        // Student's 95% quantile with 11 degrees of freedom, from a printed table
+        let half_width = 1.795_885 * variance.sqrt();
+        assert_relative_eq!(
+            interval.high - interval.low,
+            2.0 * half_width,
+            max_relative = 1e-6
+        );
+        assert_relative_eq!(
+            (interval.low + interval.high) / 2.0,
+            debiased(None)?,
+            max_relative = 1e-12
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn a_ratio_over_a_vanished_variance_is_undefined() -> Result<()> {
+        let constant = moments_of(&[[0.1, 7.0]; 5]);
+        let ratio = Ratio::estimate(&constant, 0.95)?;
+        assert!(matches!(
+            ratio.estimates,
+            Err(Undefined::NoiseVanished { .. })
+        ));
+        assert_eq!(ratio.phase(), Phase::Undefined);
+        assert_eq!(ratio.noise_scale(64), None);
+
+        // the same number, rounded now up and now down: variance that is rounding and nothing else
+        let mut rounded = Moments::new(1)?;
+        for i in 0..10u32 {
+            rounded.push(&[f32::from_bits(1f32.to_bits() + i % 2)])?;
+        }
+        assert!(Ratio::estimate(&rounded, 0.95)?.estimates.is_err());
+
+        // nothing at all
+        assert!(
+            Ratio::estimate(&moments_of(&[[0.0]; 3]), 0.95)?
+                .estimates
+                .is_err()
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn two_samples_give_an_estimate_but_no_interval_and_one_gives_neither() -> Result<()> {
+        let two = Ratio::estimate(&moments_of(&[[1.0], [2.0]]), 0.95)?;
+        let estimates = two.estimates.clone().expect("two samples have a variance");
+        assert_relative_eq!(estimates.plug_in, 4.5, max_relative = 1e-15);
+        assert_eq!(
+            estimates.interval,
+            Err(Undefined::TooFewForInterval { samples: 2 })
+        );
+        assert_eq!(two.phase(), Phase::Undefined);
+        let error = Ratio::estimate(&moments_of(&[[1.0]]), 0.95).expect_err("no variance");
+        assert_eq!(
+            error.to_string(),
+            "1 samples were given; a variance needs at least 2"
+        );
+        assert!(Ratio::estimate(&moments_of(&[[1.0], [2.0]]), 1.0).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn the_phase_is_the_side_of_one_that_the_whole_interval_is_on() {
+        let phase = |low, high| {
+            Interval {
+                low,
+                high,
+                level: 0.95,
+            }
+            .phase()
+        };
+        assert_eq!(phase(-0.1, 0.9), Phase::Diffusive);
+        assert_eq!(phase(0.9, 1.0), Phase::Critical);
+        assert_eq!(phase(1.1, 2.0), Phase::Drift);
+    }
+
+    #[test]
+    fn scaling_the_loss_leaves_the_ratio_and_its_interval() -> Result<()> {
+        let samples = standard_normals(&mut Seed::root(6).generator(), 60);
+        let of = |scale: f64| -> Result<Estimates> {
+            let scaled: Vec<f64> = samples.iter().map(|x| x * scale).collect();
+            let mut moments = Moments::new(3)?;
+            moments.push_batch(&scaled)?;
+            Ok(Ratio::estimate(&moments, 0.95)?
+                .estimates
+                .expect("normal draws are noisy"))
+        };
+        // powers of two scale without rounding
+        let (small, large) = (of(2f64.powi(-300))?, of(2f64.powi(300))?);
+        assert_eq!(small.plug_in, large.plug_in);
+        assert_eq!(small.interval, large.interval);
+        Ok(())
+    }
+}
