@@ -1,1 +1,20 @@
-//! x
+//! The judge: claims as data, checks as code, evidence as records, and one function from evidence to verdict.
+//!
+//! A scenario ([`scenarios`]) gives runs and draws; the checks of a claim ([`claims`]) examine them and leave records ([`evidence`]);
+//! [`verdict`] judges the records; [`report`] shows them. `fjld_core` does the measuring and knows of none of this.
+
+pub mod audit;
+pub mod baseline;
+pub mod claims;
+pub mod document;
+pub mod error;
+pub mod evidence;
+pub mod files;
+pub mod interrupt;
+pub mod measure;
+pub mod replay;
+pub mod report;
+pub mod scenarios;
+pub mod tier;
+pub mod verdict;
+pub mod view;

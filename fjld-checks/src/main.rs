@@ -1,2 +1,390 @@
-//! x
-fn main() {}
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use fjld_checks::audit::{self, ROOT_SEED};
+use fjld_checks::claims;
+use fjld_checks::document::{Binding, Place};
+use fjld_checks::error::{Error, Result};
+use fjld_checks::evidence::ledger::Budget;
+use fjld_checks::files::write_whole;
+use fjld_checks::measure::{self, measure};
+use fjld_checks::replay::{Agreement, read_report, replay};
+use fjld_checks::report::{Provenance, Report, markdown, pins, terminal};
+use fjld_checks::scenarios::store::RunStore;
+use fjld_checks::scenarios::{self, Scenario};
+use fjld_checks::tier::Tier;
+use fjld_checks::{interrupt, view};
+use fjld_core::rng::Seed;
+use rand::TryRng;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// glibc hands large tensors back to the system after every operation; this one keeps them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The audit of Fisher-Jeffreys Learning Dynamics.
+#[derive(Parser)]
+#[command(name = "fjld-checks", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Worker threads (default: one a core). No result depends on it.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the audit and print a verdict per claim
+    Report(ReportArgs),
+    /// List the claims; with a copy of the document, check that their sentences still stand in it
+    Claims(ClaimsArgs),
+    /// Run one scenario; an interrupted one goes on where it stopped
+    Run(RunArgs),
+    /// Measure C and its relatives on gradient samples dumped by any framework
+    Measure(MeasureArgs),
+    /// Judge a claim of a report again and compare the evidence
+    Replay(ReplayArgs),
+}
+
+#[derive(Args)]
+struct ReportArgs {
+    /// How much work to do
+    #[arg(long, value_enum, default_value_t = Tier::Standard)]
+    tier: Tier,
+    /// Where to write report.json, report.md, provenance.json and the evidence
+    #[arg(long, value_name = "DIR", default_value = "target/fjld-report")]
+    out: PathBuf,
+    /// Judge this claim only (may be given more than once)
+    #[arg(long, value_name = "ID")]
+    claim: Vec<String>,
+    /// The root seed
+    #[arg(long, value_name = "N", default_value_t = ROOT_SEED)]
+    seed: u64,
+    /// Take a root seed from the system
+    #[arg(long, conflicts_with = "seed")]
+    fresh: bool,
+    #[command(flatten)]
+    shared: SharedArgs,
+    /// A copy of the document; verdicts on sentences that have changed in it lapse
+    #[arg(long, value_name = "FILE", env = "FJLD_DOCUMENT")]
+    document: Option<PathBuf>,
+    /// Print report.json instead of the table
+    #[arg(long)]
+    json: bool,
+}
+
+/// What every command that runs scenarios takes.
+#[derive(Args)]
+struct SharedArgs {
+    /// A folder of data sets (the digits are built in)
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where tensors live
+    #[arg(long, value_enum, default_value_t = DeviceName::Cpu)]
+    device: DeviceName,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum DeviceName {
+    Cpu,
+    Cuda,
+}
+
+#[derive(Args)]
+struct ClaimsArgs {
+    /// A copy of the document
+    #[arg(long, value_name = "FILE", env = "FJLD_DOCUMENT")]
+    document: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// The scenario file
+    scenario: PathBuf,
+    /// How much work to do
+    #[arg(long, value_enum, default_value_t = Tier::Standard)]
+    tier: Tier,
+    /// Where to write the evidence
+    #[arg(long, value_name = "DIR", default_value = "target/fjld-run")]
+    out: PathBuf,
+    #[command(flatten)]
+    shared: SharedArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct MeasureArgs {
+    /// .npy or .safetensors files of gradients, or a directory of them
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The tensor to read of a .safetensors file
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
+    /// How many examples each gradient averages over
+    #[arg(long, value_name = "B")]
+    batch_size: Option<u64>,
+    /// Nominal coverage of the interval
+    #[arg(long, default_value_t = 0.95)]
+    level: f64,
+    /// Compute the effective rank, whatever it costs
+    #[arg(long)]
+    effective_rank: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct ReplayArgs {
+    /// A claim, or one check of it
+    #[arg(value_name = "CLAIM[/CHECK]")]
+    what: String,
+    /// The report to compare with
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "target/fjld-report/report.json"
+    )]
+    from: PathBuf,
+}
+
+/// Exit codes, each with its name.
+enum Exit {
+    /// Done, and every verdict is as pinned.
+    Done = 0,
+    /// Something differs: a verdict from its pin, a sentence from its hash, a replay from its report.
+    Difference = 1,
+    /// Bad usage or input.
+    BadInput = 2,
+    /// The suite's own baseline failed.
+    BaselineFailed = 3,
+    /// Stopped by Ctrl-C; the same command goes on from there.
+    Interrupted = 130,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    interrupt::listen();
+    let exit = match cli.execute() {
+        Ok(exit) => exit,
+        Err(error) => {
+            eprintln!("error: {error}");
+            match error {
+                Error::Input(_) => Exit::BadInput,
+                Error::Interrupted => Exit::Interrupted,
+            }
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+impl Cli {
+    fn execute(self) -> Result<Exit> {
+        if let Some(threads) = self.threads {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads.into())
+                .build_global()
+                .map_err(|e| Error::input(format!("--threads {threads}: {e}")))?;
+        }
+        match self.command {
+            Command::Report(args) => report(args),
+            Command::Claims(args) => list_claims(&args),
+            Command::Run(args) => run(&args),
+            Command::Measure(args) => measure_files(args),
+            Command::Replay(args) => replay_claim(&args),
+        }
+    }
+}
+
+impl SharedArgs {
+    fn check(&self) -> Result<()> {
+        if let Some(data) = self.data.as_ref().filter(|data| !data.is_dir()) {
+            return Err(Error::input(format!(
+                "--data {} is not there; it must be a folder",
+                data.display()
+            )));
+        }
+        match self.device {
+            DeviceName::Cpu => Ok(()),
+            DeviceName::Cuda => Err(Error::input(
+                "--device cuda: this program was built without CUDA; accepted is cpu",
+            )),
+        }
+    }
+}
+
+/// Prints to standard output; whoever closed the other end of it wants no more.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::file("written", Path::new("standard output"), &e))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn to_json(value: &impl serde::Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).expect("plain numbers and names");
+    text.push('\n');
+    text
+}
+
+fn report(args: ReportArgs) -> Result<Exit> {
+    let start = Instant::now();
+    args.shared.check()?;
+    let all = claims::all();
+    let binding = args.document.as_deref();
+    let binding = binding.map(|path| Binding::of(&all, path)).transpose()?;
+    let root_seed = if args.fresh { fresh_seed()? } else { args.seed };
+    let budget: Budget = claims::budget(&all);
+    eprintln!(
+        "root seed {root_seed}, tier {}; any false alarm with a chance of at most {}, of which {} stochastic checks take {:.4}",
+        args.tier.name(),
+        budget.false_alarm,
+        budget.stochastic_checks,
+        budget.false_alarm_used
+    );
+    let lapsed = binding.as_ref().is_some_and(Binding::has_lapses);
+    let audit = audit::run(&audit::Options {
+        tier: args.tier,
+        root_seed,
+        claims: args.claim,
+        folder: Some(args.out.clone()),
+        binding,
+    })?;
+    let report = &audit.report;
+    let json = report.to_json();
+    audit.runs.write(&args.out)?;
+    write_whole(&args.out.join("report.md"), markdown(report).as_bytes())?;
+    let provenance = Provenance::of(&json, start.elapsed());
+    write_whole(
+        &args.out.join("provenance.json"),
+        provenance.to_json().as_bytes(),
+    )?;
+    write_whole(&args.out.join("report.json"), json.as_bytes())?;
+    print(&if args.json { json } else { terminal(report) })?;
+    eprintln!(
+        "written to {} in {:.0} s",
+        args.out.display(),
+        start.elapsed().as_secs_f64()
+    );
+    Ok(judge_exit(report, lapsed))
+}
+
+fn judge_exit(report: &Report, lapsed: bool) -> Exit {
+    if report.baseline_failed() {
+        eprintln!("the suite's own baseline failed: no verdict counts");
+        return Exit::BaselineFailed;
+    }
+    let differences = pins::differences(report);
+    for difference in &differences {
+        eprintln!("differs from its pin: {difference}");
+    }
+    if lapsed {
+        eprintln!("a sentence of the document has changed: see `claims --document`");
+    }
+    if differences.is_empty() && !lapsed {
+        Exit::Done
+    } else {
+        Exit::Difference
+    }
+}
+
+/// A seed from the system, small enough to be a whole number in every JSON reader.
+fn fresh_seed() -> Result<u64> {
+    let drawn = rand::rngs::SysRng.try_next_u64();
+    let drawn = drawn.map_err(|e| Error::input(format!("the system gave no random seed: {e}")))?;
+    Ok(drawn >> 11)
+}
+
+fn list_claims(args: &ClaimsArgs) -> Result<Exit> {
+    let all = claims::all();
+    let binding = args.document.as_deref();
+    let binding = binding.map(|path| Binding::of(&all, path)).transpose()?;
+    print(&if args.json {
+        to_json(&view::claims(&all, binding.as_ref()))
+    } else {
+        view::claims_table(&all)
+    })?;
+    let Some(binding) = binding else {
+        return Ok(Exit::Done);
+    };
+    for (id, place) in binding.places() {
+        match place {
+            Place::Bound => {}
+            Place::Moved { line } => eprintln!("{id}: its sentence stands on line {line} now"),
+            Place::Changed { found } => eprintln!(
+                "{id}: its sentence is gone; on its line stands {:?}",
+                found.as_deref().unwrap_or("nothing")
+            ),
+        }
+    }
+    Ok(if binding.has_lapses() {
+        Exit::Difference
+    } else {
+        Exit::Done
+    })
+}
+
+fn run(args: &RunArgs) -> Result<Exit> {
+    args.shared.check()?;
+    match scenarios::read(&args.scenario)? {
+        Scenario::Gaussian(scenario) => {
+            let table = scenario.run()?;
+            let json = to_json(&table);
+            let path = args.out.join(format!("{}.json", scenario.name));
+            write_whole(&path, json.as_bytes())?;
+            print(&if args.json { json } else { table.to_string() })?;
+        }
+        Scenario::Training(scenario) => {
+            let root = Seed::root(ROOT_SEED);
+            eprintln!("root seed {ROOT_SEED}, tier {}", args.tier.name());
+            let mut runs = RunStore::new(args.tier, root, Some(args.out.clone()));
+            runs.run(&scenario)?;
+            runs.write(&args.out)?;
+            let evidence = runs.get(&scenario.name)?;
+            print(&if args.json {
+                evidence.json_lines()
+            } else {
+                view::evidence_table(evidence)
+            })?;
+        }
+    }
+    eprintln!("written to {}", args.out.display());
+    Ok(Exit::Done)
+}
+
+fn measure_files(args: MeasureArgs) -> Result<Exit> {
+    let measurement = measure(&measure::Options {
+        files: args.files,
+        key: args.key,
+        batch_size: args.batch_size,
+        level: args.level,
+        effective_rank: args.effective_rank,
+    })?;
+    print(&if args.json {
+        to_json(&measurement)
+    } else {
+        format!("{measurement}\n")
+    })?;
+    Ok(Exit::Done)
+}
+
+fn replay_claim(args: &ReplayArgs) -> Result<Exit> {
+    let agreement = replay(&args.what, &read_report(&args.from)?)?;
+    print(&format!("{}: {}\n", args.what, agreement.name()))?;
+    Ok(match agreement {
+        Agreement::BitEqual | Agreement::WithinBudget => Exit::Done,
+        Agreement::Diverged => Exit::Difference,
+    })
+}

@@ -11,7 +11,7 @@ use super::Sample;
 const WIDTH: usize = 2048;
 
 /// Blocks kept before neighbours are joined: the memory bound is `BLOCKS * WIDTH` numbers.
-const BLOCKS: usize = 1024;
+const BLOCKS: usize = 256;
 
 /// Sums over consecutive rows.
 #[derive(Clone, Debug)]

@@ -1,0 +1,99 @@
+//! An audit: the baseline, the runs, every check of the chosen claims, and the report of their verdicts.
+
+use crate::baseline::try_instruments;
+use crate::claims::{self, Claim};
+use crate::document::Binding;
+use crate::error::{Error, Result};
+use crate::evidence::ledger::Rates;
+use crate::evidence::{Bench, Check, Record};
+use crate::report::Report;
+use crate::scenarios::store::{self, RunStore};
+use crate::tier::Tier;
+use fjld_core::rng::Seed;
+use rayon::prelude::*;
+use std::path::PathBuf;
+
+/// The root seed unless another is asked for.
+pub const ROOT_SEED: u64 = 2026;
+
+/// What to audit, and how.
+pub struct Options {
+    /// How much work to do.
+    pub tier: Tier,
+    /// The seed that every stream derives from.
+    pub root_seed: u64,
+    /// The claims to judge; all when empty.
+    pub claims: Vec<String>,
+    /// Where finished runs are kept while others go on; `None` keeps nothing.
+    pub folder: Option<PathBuf>,
+    /// How the claims stand to a copy of the document, if there is one.
+    pub binding: Option<Binding>,
+}
+
+/// A finished audit.
+pub struct Audit {
+    /// The result.
+    pub report: Report,
+    /// The runs behind it.
+    pub runs: RunStore,
+}
+
+/// Chooses claims by name.
+///
+/// # Errors
+/// When a name is none of theirs.
+pub fn choose(names: &[String]) -> Result<Vec<Claim>> {
+    let all = claims::all();
+    for name in names {
+        if !all.iter().any(|claim| claim.id == name) {
+            let known: Vec<&str> = all.iter().map(|claim| claim.id).collect();
+            return Err(Error::input(format!(
+                "no claim is called \"{name}\"; there are {}",
+                known.join(", ")
+            )));
+        }
+    }
+    let chosen = |claim: &Claim| names.is_empty() || names.iter().any(|name| name == claim.id);
+    Ok(all.into_iter().filter(chosen).collect())
+}
+
+/// Runs an audit. The report depends on the options and on this program, not on the number of threads.
+///
+/// # Errors
+/// When a claim is unknown, a run fails, or the audit is interrupted.
+pub fn run(options: &Options) -> Result<Audit> {
+    let claims = choose(&options.claims)?;
+    let budget = claims::budget(&claims::all());
+    let root = Seed::root(options.root_seed);
+    let instruments = try_instruments(root);
+    let mut runs = RunStore::new(options.tier, root, options.folder.clone());
+    let mut scenarios: Vec<&str> = claims.iter().flat_map(|c| c.scenarios).copied().collect();
+    scenarios.sort_unstable();
+    scenarios.dedup();
+    for name in scenarios {
+        runs.run(&store::shipped(name)?)?;
+    }
+    let jobs: Vec<(&Claim, &Check)> = claims
+        .iter()
+        .flat_map(|claim| claim.checks.iter().map(move |check| (claim, check)))
+        .collect();
+    let records = jobs
+        .par_iter()
+        .map(|(claim, check)| {
+            crate::interrupt::check()?;
+            let bench = Bench {
+                tier: options.tier,
+                runs: &runs,
+                seed: root.derive(claim.id).derive(check.spec.id),
+            };
+            check.run(&bench, Rates::of_one_slot())
+        })
+        .collect::<Result<Vec<Record>>>()?;
+    let mut records = records.into_iter();
+    let judged = claims
+        .iter()
+        .map(|claim| (claim, records.by_ref().take(claim.checks.len()).collect()))
+        .collect();
+    let report = Report::new(options, budget, instruments, judged);
+    Ok(Audit { report, runs })
+}

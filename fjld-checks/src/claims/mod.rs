@@ -1,0 +1,84 @@
+//! The claims: a file each, and one list.
+
+mod batch_size;
+mod entropy_rate;
+mod kl_information;
+mod one_nat;
+mod orthogonal_invariance;
+mod phase_precedes_accuracy;
+mod ratio_definition;
+mod ratio_tracks_accuracy;
+mod runs;
+mod theorem_1;
+mod theorem_2;
+mod theorem_2_corrected;
+
+use crate::evidence::Check;
+use crate::evidence::ledger::Budget;
+use serde::{Deserialize, Serialize};
+
+/// Whose statement a claim judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The document's.
+    Document,
+    /// Our own.
+    Ours,
+}
+
+/// Where the document says it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sentence {
+    /// The heading it stands under.
+    pub section: &'static str,
+    /// Its line, counted from 1.
+    pub line: u32,
+    /// SHA-256 of the line without leading and trailing white space, in hexadecimal.
+    pub sha256: &'static str,
+    /// How firmly the document says it.
+    pub status: &'static str,
+}
+
+/// A statement, where it comes from, and the checks that judge it.
+pub struct Claim {
+    /// Its name everywhere.
+    pub id: &'static str,
+    /// Whose statement it is.
+    pub origin: Origin,
+    /// The statement, in our words.
+    pub statement: &'static str,
+    /// Where the document says it; `None` for ours.
+    pub sentence: Option<Sentence>,
+    /// The scope in which the sentence does hold, shown by the checks of that role.
+    pub holds_when: Option<&'static str>,
+    /// What is true instead, judged by the checks of that role.
+    pub corrected: Option<&'static str>,
+    /// The training scenarios that its checks draw on.
+    pub scenarios: &'static [&'static str],
+    /// The checks.
+    pub checks: Vec<Check>,
+}
+
+/// Every claim, in the order of the report.
+pub fn all() -> Vec<Claim> {
+    vec![
+        ratio_definition::claim(),
+        batch_size::claim(),
+        theorem_1::claim(),
+        theorem_2::claim(),
+        theorem_2_corrected::claim(),
+        orthogonal_invariance::claim(),
+        kl_information::claim(),
+        one_nat::claim(),
+        entropy_rate::claim(),
+        phase_precedes_accuracy::claim(),
+        ratio_tracks_accuracy::claim(),
+    ]
+}
+
+/// The error budget over every claim there is, whichever of them are judged.
+pub fn budget(claims: &[Claim]) -> Budget {
+    let checks = claims.iter().flat_map(|claim| &claim.checks);
+    Budget::with(checks.filter(|check| check.is_stochastic()).count() as u32)
+}

@@ -1,0 +1,220 @@
+//! What the claims about training runs share: the cells of estimator and measurement batch, and made-up runs to plant.
+
+use crate::evidence::kernels::{RunTest, TOLERATED_FAILURES};
+use crate::evidence::ledger::Rates;
+use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
+use crate::scenarios::store::Evidence;
+use crate::scenarios::training::{Curve, Estimator, Item, Labels, Reading, Value};
+
+/// The runs of a scenario as one estimator sees them.
+pub struct Runs {
+    /// Training on the true labels.
+    pub runs: Vec<Curve>,
+    /// Training on shuffled ones.
+    pub controls: Vec<Curve>,
+    /// The measurement batches, each of which the sentence must be true at.
+    pub batch_sizes: Vec<usize>,
+    /// Which estimate of `C` is looked at.
+    pub estimator: Estimator,
+    /// What is guessed right by guessing.
+    pub chance: f64,
+    /// Test images, which accuracies are shares of.
+    pub test_examples: usize,
+}
+
+/// How the sentence fares in one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// True.
+    Holds,
+    /// False.
+    Fails,
+    /// The definitions of its words disagree, or a value is undefined.
+    Undecided,
+}
+
+/// The scenario whose runs are judged, and how many seeds its quick and standard tiers have.
+pub const SCENARIO: &str = "digits-mlp";
+const RUNS: u64 = 5;
+
+/// The checks of a sentence about training runs, one an estimator. `plant` makes a defect and a truth as large as the real thing; in
+/// the planted defect every run violates the sentence.
+pub fn checks(
+    defect: &'static str,
+    truth: &'static str,
+    plant: fn(&Runs) -> [Runs; 2],
+    examine: fn(&Runs, &Draw) -> Finding,
+) -> Vec<Check> {
+    // as many cells as there are measurement batches share the rate
+    let mut rates = Rates::of_one_slot();
+    rates.false_alarm /= 4.0;
+    let detectable = RunTest::new(RUNS, rates).detectable();
+    let check = |id, hypothesis, estimator| {
+        let spec = Spec {
+            id,
+            role: Role::AsWritten,
+            kind: Kind::Runs,
+            hypothesis,
+            tolerance: TOLERATED_FAILURES,
+            detectable: Size::of(
+                "share of runs that violate the sentence, with five runs",
+                detectable,
+            ),
+        };
+        let build = move |bench: &crate::evidence::Bench| {
+            let real = Runs::of(bench.runs.get(SCENARIO)?, estimator);
+            let [planted_defect, planted_truth] = plant(&real);
+            Ok(Worlds {
+                real,
+                defect: Planted {
+                    what: defect,
+                    size: 1.0,
+                    world: planted_defect,
+                },
+                truth: Planted {
+                    what: truth,
+                    size: 0.0,
+                    world: planted_truth,
+                },
+            })
+        };
+        Check::built(spec, build, examine)
+    };
+    vec![
+        check(
+            "minibatch",
+            "the sentence is true in a run at each measurement batch, C measured by the document's procedure",
+            Estimator::Minibatch,
+        ),
+        check(
+            "per-example",
+            "the sentence is true in a run at each measurement batch, C computed from all per-example gradients",
+            Estimator::PerExample,
+        ),
+    ]
+}
+
+/// UCI digits: ten classes, a quarter of 1,797 images held out.
+const CHANCE: f64 = 0.1;
+const TEST_EXAMPLES: usize = 449;
+
+impl Runs {
+    /// The runs of a scenario by one estimator.
+    pub fn of(evidence: &Evidence, estimator: Estimator) -> Self {
+        let with = |labels| {
+            let curves = evidence.curves.iter().filter(|c| c.item.labels == labels);
+            curves.cloned().collect()
+        };
+        Self {
+            runs: with(Labels::True),
+            controls: with(Labels::Shuffled),
+            batch_sizes: evidence.batch_sizes.clone(),
+            estimator,
+            chance: CHANCE,
+            test_examples: TEST_EXAMPLES,
+        }
+    }
+
+    /// As many made-up runs, measured at batch 1: accuracy climbs from chance to 0.9 in the middle of twenty readings, and `C` is
+    /// what `c` says for the number of a reading and its accuracy.
+    pub fn made_up(like: &Self, c: impl Fn(Labels, usize, f64) -> f64) -> Self {
+        let curve = |index: usize, labels: Labels| {
+            let readings = (0..20)
+                .map(|k| {
+                    let climb = 1.0 / (1.0 + (-(k as f64 - 10.0)).exp());
+                    let accuracy = match labels {
+                        Labels::True => 0.1 + 0.8 * climb,
+                        // one image more or less, so that a correlation with it exists
+                        Labels::Shuffled => 0.1 + 0.001 * (k % 2) as f64,
+                    };
+                    Reading {
+                        step: k as u64,
+                        accuracy,
+                        loss: 0.0,
+                        values: vec![Value {
+                            estimator: like.estimator,
+                            batch_size: 1,
+                            c: Some(c(labels, k, accuracy)),
+                            interval: None,
+                        }],
+                    }
+                })
+                .collect();
+            let seed = index as u64;
+            Curve {
+                item: Item { seed, labels },
+                readings,
+            }
+        };
+        let curves = |n: usize, labels| (0..n).map(|i| curve(i, labels)).collect();
+        Self {
+            runs: curves(like.runs.len(), Labels::True),
+            controls: curves(like.controls.len(), Labels::Shuffled),
+            batch_sizes: vec![1],
+            estimator: like.estimator,
+            chance: CHANCE,
+            test_examples: TEST_EXAMPLES,
+        }
+    }
+
+    /// Judges a sentence that does not name the measurement batch: it must hold at each. `fate` judges one run; `in_control` says
+    /// whether a control shows the same, which makes the effect none.
+    pub fn judge(
+        &self,
+        draw: &Draw,
+        sentence: &str,
+        fate: impl Fn(&Self, &Curve, usize) -> Fate,
+        in_control: impl Fn(&Self, &Curve, usize) -> bool,
+    ) -> Finding {
+        // the false alarms of the cells add up to those of the check
+        let mut rates = draw.rates;
+        rates.false_alarm /= self.batch_sizes.len() as f64;
+        let test = RunTest::new(self.runs.len() as u64, rates);
+        let (mut told, mut holding, mut failing) = (Vec::new(), Vec::new(), Vec::new());
+        for &batch in &self.batch_sizes {
+            let fates: Vec<Fate> = self.runs.iter().map(|r| fate(self, r, batch)).collect();
+            let count = |f: Fate| fates.iter().filter(|&&g| g == f).count() as u64;
+            let (failed, undecided) = (count(Fate::Fails), count(Fate::Undecided));
+            let shown = self
+                .controls
+                .iter()
+                .filter(|c| in_control(self, c, batch))
+                .count();
+            let also_in_control = 2 * shown >= self.controls.len().max(1);
+            let mut line = format!(
+                "{} of {} runs at batch {batch}",
+                count(Fate::Holds),
+                fates.len()
+            );
+            if undecided > 0 {
+                line += &format!(" ({undecided} undecided)");
+            }
+            match test.outcome(failed, undecided) {
+                Outcome::Holds if also_in_control => line += " (also in the control)",
+                Outcome::Holds => holding.push(batch.to_string()),
+                Outcome::Violated => failing.push(batch.to_string()),
+                Outcome::Undecided => {}
+            }
+            told.push(line);
+        }
+        let outcome = if !failing.is_empty() {
+            Outcome::Violated
+        } else if holding.len() == self.batch_sizes.len() {
+            Outcome::Holds
+        } else {
+            Outcome::Undecided
+        };
+        let summary = format!("{sentence} in {}", told.join(", "));
+        let cases = (self.runs.len() + self.controls.len()) as u64;
+        let mut finding = Finding::new(outcome, cases, summary);
+        finding.effect = Some(failing.len() as f64 / self.batch_sizes.len() as f64);
+        if outcome == Outcome::Violated && !holding.is_empty() {
+            finding.scope = Some(format!(
+                "the measurement batch is {} here; at {} it fails",
+                holding.join(" or "),
+                failing.join(", ")
+            ));
+        }
+        finding
+    }
+}

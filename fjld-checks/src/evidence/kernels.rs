@@ -1,0 +1,229 @@
+//! The statistical tests, each with the sample size that its error rates ask for.
+
+use super::ledger::Rates;
+use super::{Finding, Outcome};
+use fjld_core::Interval;
+use statrs::distribution::{Binomial, Discrete, DiscreteCDF, Poisson};
+use statrs::function::beta::beta_reg;
+
+/// Draws that a Kolmogorov test needs to alarm with probability at most `false_alarm` when the law is right, and to miss with
+/// probability at most `miss` a law whose distribution function is off by `distance` somewhere.
+///
+/// Both from the Dvoretzky-Kiefer-Wolfowitz inequality with Massart's constant (1990, *Annals of Probability* 18), so for every `n`.
+pub fn kolmogorov_sample_size(distance: f64, rates: Rates) -> usize {
+    let root = |rate: f64| ((2.0 / rate).ln() / 2.0).sqrt();
+    ((root(rates.false_alarm) + root(rates.miss)) / distance)
+        .powi(2)
+        .ceil() as usize
+}
+
+/// Tests that `draws` follow the continuous law with distribution function `cdf` (Kolmogorov's distance against the DKW bound).
+pub fn kolmogorov(mut draws: Vec<f64>, cdf: impl Fn(f64) -> f64, rates: Rates) -> Finding {
+    draws.sort_by(f64::total_cmp);
+    let n = draws.len() as f64;
+    let distance = draws
+        .iter()
+        .enumerate()
+        .map(|(i, &x)| {
+            let f = cdf(x);
+            (f - i as f64 / n).max((i + 1) as f64 / n - f)
+        })
+        .fold(0.0, f64::max);
+    let critical = ((2.0 / rates.false_alarm).ln() / (2.0 * n)).sqrt();
+    let outcome = match distance {
+        d if d.is_nan() => Outcome::Undecided,
+        d if d > critical => Outcome::Violated,
+        _ => Outcome::Holds,
+    };
+    let summary = format!(
+        "Kolmogorov distance {distance:.4} over {} draws, critical value {critical:.4}",
+        draws.len()
+    );
+    let mut finding = Finding::new(outcome, draws.len() as u64, summary);
+    finding.effect = Some(distance);
+    finding
+}
+
+/// The distribution function of the F law with `d1` and `d2` degrees of freedom and noncentrality `ncp`: a Poisson mixture of
+/// regularised incomplete beta functions (Johnson, Kotz and Balakrishnan 1995, chapter 30).
+pub fn noncentral_f_cdf(x: f64, d1: f64, d2: f64, ncp: f64) -> f64 {
+    if x <= 0.0 {
+        return 0.0;
+    }
+    let y = d1 * x / (d1 * x + d2);
+    if ncp <= 0.0 {
+        return beta_reg(d1 / 2.0, d2 / 2.0, y);
+    }
+    let poisson = Poisson::new(ncp / 2.0).expect("the noncentrality is positive");
+    // all but 1e-15 of the mixture lies within ten standard deviations of its mean
+    let (mean, spread) = (ncp / 2.0, 10.0 * (ncp / 2.0).sqrt() + 10.0);
+    let first = (mean - spread).max(0.0) as u64;
+    (first..=(mean + spread) as u64)
+        .map(|j| poisson.pmf(j) * beta_reg(d1 / 2.0 + j as f64, d2 / 2.0, y))
+        .sum()
+}
+
+/// Judges a quantity that ought to be `target` to within `tolerance` by its interval: inside, outside, or neither.
+pub fn equivalence(effect: f64, interval: Interval, target: f64, tolerance: f64) -> Outcome {
+    let (low, high) = (target - tolerance, target + tolerance);
+    if !effect.is_finite() {
+        Outcome::Undecided
+    } else if interval.low >= low && interval.high <= high {
+        Outcome::Holds
+    } else if interval.high < low || interval.low > high {
+        Outcome::Violated
+    } else {
+        Outcome::Undecided
+    }
+}
+
+/// Judges "the sentence holds in a run" from independent runs, some of which may be undecided themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct RunTest {
+    runs: u64,
+    rates: Rates,
+}
+
+/// A sentence that fails in this share of runs is still let stand: training is a chance affair.
+pub const TOLERATED_FAILURES: f64 = 0.1;
+
+impl RunTest {
+    /// A test over `runs` independent runs.
+    pub fn new(runs: u64, rates: Rates) -> Self {
+        Self { runs, rates }
+    }
+
+    /// The fewest failures that refute: with failures tolerated in [`TOLERATED_FAILURES`] of runs, so many come with probability at most
+    /// `false_alarm`. `None` when there are too few runs for any number to refute.
+    pub fn critical(&self) -> Option<u64> {
+        let tolerated = binomial(TOLERATED_FAILURES, self.runs);
+        (1..=self.runs).find(|&k| tolerated.sf(k - 1) <= self.rates.false_alarm)
+    }
+
+    /// The smallest failure rate that [`RunTest::critical`] misses with probability at most `miss`.
+    pub fn detectable(&self) -> f64 {
+        let Some(critical) = self.critical() else {
+            return 1.0;
+        };
+        let (mut low, mut high) = (TOLERATED_FAILURES, 1.0);
+        // forty halvings: to 1e-12
+        for _ in 0..40 {
+            let middle = 0.5 * (low + high);
+            if binomial(middle, self.runs).cdf(critical - 1) <= self.rates.miss {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        high
+    }
+
+    /// `failed` runs surely violate the sentence, `undecided` ones might.
+    pub fn outcome(&self, failed: u64, undecided: u64) -> Outcome {
+        let Some(critical) = self.critical() else {
+            return Outcome::Undecided;
+        };
+        // a failure rate of the detectable size shows fewer failures than this with probability at most `miss`
+        let acceptable = binomial(self.detectable().min(1.0 - 1e-12), self.runs);
+        if failed >= critical {
+            Outcome::Violated
+        } else if acceptable.cdf(failed + undecided) <= self.rates.miss {
+            Outcome::Holds
+        } else {
+            Outcome::Undecided
+        }
+    }
+}
+
+fn binomial(p: f64, n: u64) -> Binomial {
+    Binomial::new(p, n).expect("the rate lies in [0, 1]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+    use fjld_core::rng::{Seed, standard_normals};
+    use statrs::distribution::{ContinuousCDF, Normal};
+
+    const RATES: Rates = Rates {
+        false_alarm: 1e-4,
+        miss: 1e-3,
+    };
+
+    #[test]
+    fn normal_draws_pass_as_normal_and_shifted_ones_do_not() {
+        let normal = Normal::new(0.0, 1.0).expect("a standard normal exists");
+        let n = kolmogorov_sample_size(0.1, RATES);
+        let draws = standard_normals(&mut Seed::root(8).generator(), n);
+        // a shift of 0.26 moves the distribution function by 0.103 at its middle
+        let shifted = draws.iter().map(|x| x + 0.26).collect();
+        let cdf = |x| normal.cdf(x);
+        assert_eq!(kolmogorov(draws, cdf, RATES).outcome, Outcome::Holds);
+        assert_eq!(kolmogorov(shifted, cdf, RATES).outcome, Outcome::Violated);
+    }
+
+    #[test]
+    fn the_noncentral_f_law_is_that_of_a_shifted_square_over_a_mean_of_squares() {
+        let (d1, d2, shift) = (3, 7, 1.5);
+        let n = kolmogorov_sample_size(0.02, RATES);
+        let generator = &mut Seed::root(1).generator();
+        let draws = (0..n)
+            .map(|_| {
+                let mut z = standard_normals(generator, d1 + d2);
+                z[0] += shift;
+                let squares = |z: &[f64]| z.iter().map(|v| v * v).sum::<f64>();
+                (squares(&z[..d1]) / d1 as f64) / (squares(&z[d1..]) / d2 as f64)
+            })
+            .collect();
+        let cdf = |x| noncentral_f_cdf(x, d1 as f64, d2 as f64, shift * shift);
+        assert_eq!(kolmogorov(draws, cdf, RATES).outcome, Outcome::Holds);
+    }
+
+    #[test]
+    fn the_central_f_law_has_its_printed_five_percent_point() {
+        // F(4, 10): 3.478 in every table
+        assert_relative_eq!(
+            noncentral_f_cdf(3.478_05, 4.0, 10.0, 0.0),
+            0.95,
+            epsilon = 1e-5
+        );
+        assert_eq!(noncentral_f_cdf(-1.0, 4.0, 10.0, 2.0), 0.0);
+    }
+
+    #[test]
+    fn an_interval_decides_only_when_it_is_inside_or_outside_the_tolerance() {
+        let judge = |low, high| {
+            let interval = Interval {
+                low,
+                high,
+                level: 0.95,
+            };
+            equivalence(0.5 * (low + high), interval, 1.0, 0.1)
+        };
+        assert_eq!(judge(0.95, 1.05), Outcome::Holds);
+        assert_eq!(judge(1.2, 1.3), Outcome::Violated);
+        assert_eq!(judge(1.05, 1.3), Outcome::Undecided);
+        assert_eq!(judge(f64::NAN, f64::NAN), Outcome::Undecided);
+    }
+
+    #[test]
+    fn five_failures_in_five_runs_refute_and_three_do_not() {
+        let test = RunTest::new(5, RATES);
+        // .1^5 = 1e-5, and four of five 4.6e-4
+        assert_eq!(test.critical(), Some(5));
+        assert_eq!(test.outcome(5, 0), Outcome::Violated);
+        assert_eq!(test.outcome(4, 1), Outcome::Undecided);
+        assert_eq!(test.outcome(0, 0), Outcome::Holds);
+        assert_eq!(RunTest::new(2, RATES).outcome(2, 0), Outcome::Undecided);
+    }
+
+    #[test]
+    fn twenty_runs_detect_a_smaller_failure_rate_than_five() {
+        let (few, many) = (RunTest::new(5, RATES), RunTest::new(20, RATES));
+        assert!(many.detectable() < few.detectable());
+        let critical = many.critical().expect("twenty runs can refute");
+        let missed = binomial(many.detectable(), 20).cdf(critical - 1);
+        assert_relative_eq!(missed, RATES.miss, max_relative = 1e-6);
+    }
+}

@@ -1,0 +1,345 @@
+//! The effective rank of the noise, `r = (Tr D)^2 / Tr(D^2)`: how many directions it is spread over, as if evenly. 1 for noise along one
+//! line, `d` for isotropic noise.
+//!
+//! The ratio of the sample covariance's own traces is far too small once `d` is not small against `n`: it never exceeds `n - 1`. So
+//! both traces are replaced by their unbiased estimators (Himeno and Yamada 2014, *Journal of Multivariate Analysis* 130), which assume
+//! nothing of the distribution.
+//!
+//! Legend: `n` samples `x_i` in `d` coordinates, `S` their covariance with the divisor `n - 1`, `K` the `[n, n]` matrix of inner products
+//! of the centred samples.
+
+use rayon::prelude::*;
+
+/// The fewest samples that the unbiased estimators exist for.
+pub const FEWEST_SAMPLES: u64 = 4;
+
+/// Rows and columns of a tile: two tiles of 32 x 1024 numbers fit in the second-level cache.
+const TILE_ROWS: usize = 32;
+const TILE_COLUMNS: usize = 1024;
+
+/// An estimate of `Tr(D^2)` below this part of the terms it is a difference of is their rounding: each is a sum of products with an
+/// error of about `sqrt(d)` times 1e-16.
+const CANCELLATION: f64 = 1e-11;
+
+/// Why samples give no effective rank. A result, not an error.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Undefined {
+    /// The estimators have a factor `1/(n-3)`.
+    #[error("the effective rank needs at least 4 samples; there are {samples}")]
+    TooFewSamples {
+        /// The number of samples.
+        samples: u64,
+    },
+    /// Nothing is left of `Tr(D^2)` once the bias is taken away.
+    #[error(
+        "the unbiased estimate of Tr(D^2) is {estimate:e} of (Tr D)^2, zero to rounding: no direction of the noise is seen in more than one pair of samples"
+    )]
+    NoSpread {
+        /// The estimate, over that of `(Tr D)^2`.
+        estimate: f64,
+    },
+}
+
+/// Unbiased estimates of the two traces.
+#[derive(Clone, Copy, Debug)]
+pub struct Traces {
+    /// Of `(Tr D)^2`.
+    pub square_of_trace: f64,
+    /// Of `Tr(D^2)`.
+    pub trace_of_square: f64,
+    /// How much of `trace_of_square` may be rounding.
+    rounding: f64,
+}
+
+/// Estimates `(Tr D)^2` and `Tr(D^2)` without bias from samples `[n, d]`, row after row. With `Q = sum |x_i - mean|^4 / (n-1)`,
+///
+/// ```text
+/// Tr(D^2)   = (n-1)/(n(n-2)(n-3)) ((n-1)(n-2) Tr(S^2) +            (Tr S)^2 - n Q)
+/// (Tr D)^2  = (n-1)/(n(n-2)(n-3)) (         2 Tr(S^2) + (n^2-3n+1) (Tr S)^2 - n Q)
+/// ```
+///
+/// They are the averages of `((x_i - x_j).(x_k - x_l))^2 / 4` and `|x_i - x_j|^2 |x_k - x_l|^2 / 4` over four distinct samples: neither
+/// is negative, and their ratio is not below 1. `min(n, d) n d` multiplications, the same bits with any number of threads.
+///
+/// # Errors
+/// With fewer than four samples.
+pub fn traces(mut samples: Vec<f64>, dimension: usize) -> Result<Traces, Undefined> {
+    let count = samples.len() / dimension.max(1);
+    if (count as u64) < FEWEST_SAMPLES {
+        return Err(Undefined::TooFewSamples {
+            samples: count as u64,
+        });
+    }
+    centre(&mut samples, dimension);
+    let norms: Vec<f64> = samples
+        .par_chunks_exact(dimension)
+        .map(|row| inner_product(row, row))
+        .collect();
+    let n = count as f64;
+    let trace = norms.iter().sum::<f64>() / (n - 1.0);
+    let fourth = norms.iter().map(|norm| norm * norm).sum::<f64>() / (n - 1.0);
+    // Tr(S^2) is |K|^2 / (n-1)^2, and just as well that of the [d, d] products of the columns, where those are fewer
+    let gram = if count <= dimension {
+        squared_gram_norm(&samples, dimension)
+    } else {
+        squared_gram_norm(&transposed(&samples, dimension), count)
+    };
+    let square = gram / (n - 1.0).powi(2);
+    let factor = (n - 1.0) / (n * (n - 2.0) * (n - 3.0));
+    let whole = (n - 1.0) * (n - 2.0) * square + trace * trace;
+    Ok(Traces {
+        square_of_trace: factor
+            * (2.0 * square + (n * n - 3.0 * n + 1.0) * trace * trace - n * fourth),
+        trace_of_square: factor * (whole - n * fourth),
+        rounding: factor * whole * CANCELLATION,
+    })
+}
+
+/// The effective rank `(Tr D)^2 / Tr(D^2)`, each trace estimated without bias, from samples `[n, d]`, row after row. At least 1, now and
+/// then above `d`, and the same whatever the samples are multiplied by.
+///
+/// # Errors
+/// With fewer than four samples, or where the estimate of `Tr(D^2)` is zero to rounding.
+pub fn effective_rank(mut samples: Vec<f64>, dimension: usize) -> Result<f64, Undefined> {
+    scale(&mut samples);
+    let traces = traces(samples, dimension)?;
+    if traces.trace_of_square <= traces.rounding || traces.trace_of_square.is_nan() {
+        return Err(Undefined::NoSpread {
+            estimate: traces.trace_of_square / traces.square_of_trace,
+        });
+    }
+    Ok(traces.square_of_trace / traces.trace_of_square)
+}
+
+/// Brings the largest entry near 1 by a power of two, which costs no digit: fourth powers of the entries leave the range of numbers early.
+fn scale(samples: &mut [f64]) {
+    let largest = samples.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+    if largest > 0.0 {
+        let exponent = largest.log2().floor().clamp(-1000.0, 1000.0) as i32;
+        let factor = 2f64.powi(-exponent);
+        samples.iter_mut().for_each(|x| *x *= factor);
+    }
+}
+
+fn centre(samples: &mut [f64], dimension: usize) {
+    let n = (samples.len() / dimension) as f64;
+    let mut mean = vec![0.0; dimension];
+    for row in samples.chunks_exact(dimension) {
+        mean.iter_mut().zip(row).for_each(|(m, x)| *m += x / n);
+    }
+    samples
+        .par_chunks_exact_mut(dimension)
+        .for_each(|row| row.iter_mut().zip(&mean).for_each(|(x, m)| *x -= m));
+}
+
+fn transposed(samples: &[f64], dimension: usize) -> Vec<f64> {
+    (0..dimension)
+        .flat_map(|column| samples.iter().skip(column).step_by(dimension).copied())
+        .collect()
+}
+
+/// The sum of the squares of all inner products between two rows of a matrix with rows of length `width`.
+fn squared_gram_norm(matrix: &[f64], width: usize) -> f64 {
+    let tiles: Vec<&[f64]> = matrix.chunks(TILE_ROWS * width).collect();
+    let sums: Vec<f64> = (0..tiles.len())
+        .into_par_iter()
+        .flat_map(|i| (i..tiles.len()).into_par_iter().map(move |j| (i, j)))
+        .map(|(i, j)| {
+            let both_ways = if i == j { 1.0 } else { 2.0 };
+            both_ways * squared_products(tiles[i], tiles[j], width)
+        })
+        .collect();
+    // in order, so that threads have no say in the rounding
+    sums.iter().sum()
+}
+
+/// The sum of the squares of the inner products between the rows of two tiles, taken a strip of columns at a time.
+fn squared_products(a: &[f64], b: &[f64], width: usize) -> f64 {
+    let mut products = [[0.0; TILE_ROWS]; TILE_ROWS];
+    for start in (0..width).step_by(TILE_COLUMNS) {
+        let strip = start..width.min(start + TILE_COLUMNS);
+        for (row_a, products) in a.chunks_exact(width).zip(&mut products) {
+            for (row_b, product) in b.chunks_exact(width).zip(products) {
+                *product += inner_product(&row_a[strip.clone()], &row_b[strip.clone()]);
+            }
+        }
+    }
+    products.iter().flatten().map(|p| p * p).sum()
+}
+
+/// Eight running sums, for the compiler to keep in vector registers.
+fn inner_product(a: &[f64], b: &[f64]) -> f64 {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let mut lanes = [0.0; 8];
+    for (x, y) in a.iter().zip(b) {
+        for (lane, (x, y)) in lanes.iter_mut().zip(x.iter().zip(y)) {
+            *lane += x * y;
+        }
+    }
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
+    lanes.iter().sum::<f64>() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+    use fjld_core::rng::{Seed, standard_normals};
+
+    /// The exact expectation of both estimators over all samples of size `n` from a population of equally likely points.
+    fn expectations(population: &[[f64; 2]], n: usize) -> Traces {
+        let total = population.len().pow(n as u32);
+        let mut sums = [0.0; 2];
+        for mut index in 0..total {
+            let mut sample = Vec::new();
+            for _ in 0..n {
+                sample.extend(population[index % population.len()]);
+                index /= population.len();
+            }
+            let traces = traces(sample, 2).expect("four samples or more");
+            sums[0] += traces.square_of_trace;
+            sums[1] += traces.trace_of_square;
+        }
+        Traces {
+            square_of_trace: sums[0] / total as f64,
+            trace_of_square: sums[1] / total as f64,
+            rounding: 0.0,
+        }
+    }
+
+    #[test]
+    fn over_all_samples_of_a_small_population_both_estimators_average_to_the_truth() {
+        let three: &[[f64; 2]] = &[[1.0, 0.0], [-2.0, 3.0], [0.5, 1.0]];
+        let two: &[[f64; 2]] = &[[1.0, 5.0], [-0.25, 2.0]];
+        for (population, n) in [(three, 4), (three, 6), (two, 5)] {
+            let count = population.len() as f64;
+            let mean = |f: &dyn Fn(&[f64; 2]) -> f64| population.iter().map(f).sum::<f64>() / count;
+            let (a, b) = (mean(&|x| x[0]), mean(&|x| x[1]));
+            let aa = mean(&|x| (x[0] - a).powi(2));
+            let ab = mean(&|x| (x[0] - a) * (x[1] - b));
+            let bb = mean(&|x| (x[1] - b).powi(2));
+            let average = expectations(population, n);
+            assert_relative_eq!(
+                average.square_of_trace,
+                (aa + bb).powi(2),
+                max_relative = 1e-12
+            );
+            assert_relative_eq!(
+                average.trace_of_square,
+                aa * aa + 2.0 * ab * ab + bb * bb,
+                max_relative = 1e-12
+            );
+        }
+    }
+
+    /// Both estimators as what they are: averages over four distinct samples.
+    fn by_quadruples(samples: &[f64], d: usize) -> (f64, f64) {
+        let rows: Vec<&[f64]> = samples.chunks(d).collect();
+        let n = rows.len();
+        let product = |i: usize, j: usize, k: usize, l: usize| -> f64 {
+            (0..d)
+                .map(|c| (rows[i][c] - rows[j][c]) * (rows[k][c] - rows[l][c]))
+                .sum()
+        };
+        let (mut square_of_trace, mut trace_of_square, mut count) = (0.0, 0.0, 0.0);
+        for index in 0..n.pow(4) {
+            let [i, j, k, l] = [1, n, n * n, n * n * n].map(|place| index / place % n);
+            let distinct = i != j && i != k && i != l && j != k && j != l && k != l;
+            if distinct {
+                square_of_trace += product(i, j, i, j) * product(k, l, k, l) / 4.0;
+                trace_of_square += product(i, j, k, l).powi(2) / 4.0;
+                count += 1.0;
+            }
+        }
+        (square_of_trace / count, trace_of_square / count)
+    }
+
+    #[test]
+    fn the_estimators_are_averages_over_quadruples_for_wide_and_for_tall_samples() {
+        for (n, d) in [(4, 3), (6, 19), (8, 2), (7, 7)] {
+            let samples = standard_normals(&mut Seed::root(8).generator(), n * d);
+            let (square_of_trace, trace_of_square) = by_quadruples(&samples, d);
+            let traces = traces(samples, d).expect("four samples or more");
+            assert_relative_eq!(
+                traces.square_of_trace,
+                square_of_trace,
+                max_relative = 1e-12
+            );
+            assert_relative_eq!(
+                traces.trace_of_square,
+                trace_of_square,
+                max_relative = 1e-12
+            );
+        }
+    }
+
+    #[test]
+    fn tiles_and_strips_give_the_plain_sum_of_squared_products() {
+        // beyond one tile of rows and one strip of columns, and no multiple of either
+        let (rows, width) = (TILE_ROWS * 2 + 3, TILE_COLUMNS + 13);
+        let matrix = standard_normals(&mut Seed::root(3).generator(), rows * width);
+        let mut plain = 0.0;
+        for a in matrix.chunks(width) {
+            for b in matrix.chunks(width) {
+                plain += a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>().powi(2);
+            }
+        }
+        assert_relative_eq!(
+            squared_gram_norm(&matrix, width),
+            plain,
+            max_relative = 1e-12
+        );
+    }
+
+    #[test]
+    fn isotropic_noise_has_the_rank_of_its_space_even_with_far_fewer_samples() {
+        // r = 400 from 60 samples, whose own covariance has rank 59. For normal noise the relative standard error of Tr(D^2)_hat is about
+        // sqrt(4/n^2 + 8/(n d)) (Chen, Zhang and Zhong 2010, JASA 105), which is 3.8%: the band is five of them
+        let (n, d) = (60, 400);
+        let mut samples = standard_normals(&mut Seed::root(21).generator(), n * d);
+        samples.iter_mut().for_each(|x| *x += 10.0);
+        let rank = effective_rank(samples, d).expect("isotropic noise");
+        assert!((336.0..494.0).contains(&rank), "{rank}");
+    }
+
+    #[test]
+    fn noise_along_one_line_has_rank_one_at_any_scale() {
+        let line = [1.0, 4.0, -2.0, 0.5, 3.0]
+            .map(|t| [t, 2.0 * t, -t])
+            .concat();
+        for exponent in [-900, -300, 0, 300, 900] {
+            let scaled = line.iter().map(|x| x * 2f64.powi(exponent)).collect();
+            let rank = effective_rank(scaled, 3).expect("five samples on a line");
+            assert_relative_eq!(rank, 1.0, max_relative = 1e-12);
+        }
+    }
+
+    #[test]
+    fn samples_that_show_no_spread_twice_have_no_rank() {
+        // one sample away from all others: every product of two disjoint differences is zero
+        let outlier = vec![0.1, 0.7, 0.1, 0.7, 0.1, 0.7, 0.1, 0.7, 9.3, -4.1];
+        assert!(matches!(
+            effective_rank(outlier, 2),
+            Err(Undefined::NoSpread { .. })
+        ));
+        assert!(effective_rank(vec![0.0; 20], 2).is_err());
+        assert_eq!(
+            effective_rank(vec![1.0, 2.0, 3.0], 1),
+            Err(Undefined::TooFewSamples { samples: 3 })
+        );
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_no_bit() {
+        let (n, d) = (100, 300);
+        let samples = standard_normals(&mut Seed::root(2).generator(), n * d);
+        let with = |threads: usize| {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .expect("threads can be started")
+                .install(|| effective_rank(samples.clone(), d))
+        };
+        assert_eq!(with(1), with(3));
+    }
+}

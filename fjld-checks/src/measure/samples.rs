@@ -1,0 +1,362 @@
+//! Samples on disk as one long stream of rows, whatever files and number types they lie in.
+//!
+//! Headers are read first, so that a wrong shape in the last file is said before hours of reading; then every file is streamed once
+//! from where its numbers begin.
+
+use super::{listing, npy, safetensors};
+use crate::error::{Error, Result};
+use fjld_core::Moments;
+use fjld_core::moments::Sample;
+use half::{bf16, f16};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+/// Bytes of a file worked on at a time; one row where that is longer.
+const BLOCK: usize = 8 << 20;
+
+/// Numbers decoded between two reads.
+const PIECE: usize = 1 << 16;
+
+/// The file formats that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Npy,
+    Safetensors,
+}
+
+impl Format {
+    /// By the file's extension.
+    pub fn of(path: &Path) -> Option<Self> {
+        let extension = path.extension()?;
+        if extension.eq_ignore_ascii_case("npy") {
+            Some(Self::Npy)
+        } else if extension.eq_ignore_ascii_case("safetensors") {
+            Some(Self::Safetensors)
+        } else {
+            None
+        }
+    }
+}
+
+/// How a number is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    F16,
+    Bf16,
+    F32,
+    F64,
+    BigEndianF32,
+    BigEndianF64,
+}
+
+impl Encoding {
+    pub fn bytes(self) -> u64 {
+        match self {
+            Self::F16 | Self::Bf16 => 2,
+            Self::F32 | Self::BigEndianF32 => 4,
+            Self::F64 | Self::BigEndianF64 => 8,
+        }
+    }
+}
+
+/// Where in a file the numbers lie and what they are, by its header.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    /// The position of the first number.
+    pub offset: u64,
+    pub encoding: Encoding,
+    /// `[n, d]`, or `[d]` for one sample.
+    pub shape: Vec<u64>,
+}
+
+impl Layout {
+    /// The bytes that numbers of this shape take, `None` where that is more than a file can have.
+    pub fn data_bytes(&self) -> Option<u64> {
+        self.shape
+            .iter()
+            .try_fold(self.encoding.bytes(), |bytes, &axis| {
+                bytes.checked_mul(axis)
+            })
+    }
+}
+
+/// One file of samples.
+struct Source {
+    path: PathBuf,
+    offset: u64,
+    encoding: Encoding,
+    rows: u64,
+    dimension: usize,
+}
+
+/// All files of samples, of one dimension.
+pub(super) struct Samples {
+    sources: Vec<Source>,
+    rows: u64,
+    dimension: usize,
+}
+
+impl Samples {
+    /// Reads the headers of all files that `paths` name.
+    ///
+    /// # Errors
+    /// For a file that is missing, of another format, malformed, or of another dimension than the first.
+    pub fn find(paths: &[PathBuf], key: Option<&str>) -> Result<Self> {
+        let mut sources: Vec<Source> = Vec::new();
+        let mut rows = 0u64;
+        for path in listing::files(paths)? {
+            let source = Source::open(path, key)?;
+            if let Some(first) = sources.first()
+                && first.dimension != source.dimension
+            {
+                return Err(Error::input(format!(
+                    "{} has dimension {} and {} has dimension {}; all samples must have the same dimension",
+                    first.path.display(),
+                    first.dimension,
+                    source.path.display(),
+                    source.dimension
+                )));
+            }
+            rows = rows.saturating_add(source.rows);
+            sources.push(source);
+        }
+        let dimension = sources.first().map_or(0, |source| source.dimension);
+        Ok(Self {
+            sources,
+            rows,
+            dimension,
+        })
+    }
+
+    /// The number of samples in all files together, `n`.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The number of coordinates, `d`.
+    pub fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// Reads every row once: the moments, and where `keep` the rows themselves, `[n, d]` (empty otherwise).
+    ///
+    /// # Errors
+    /// For a file that can not be read to its end, a number that is not finite, or rows that do not fit in memory.
+    pub fn stream(&self, keep: bool) -> Result<(Moments, Vec<f64>)> {
+        // asked for beforehand, because a failure inside the moments would end the process
+        reserved::<f64>(self.dimension.saturating_mul(3), "a row")?;
+        let numbers = usize::try_from(self.rows).unwrap_or(usize::MAX);
+        let numbers = numbers.saturating_mul(self.dimension);
+        let mut intake = Intake {
+            moments: Moments::new(self.dimension)?,
+            kept: match keep {
+                true => Some(reserved(
+                    numbers,
+                    "all rows, which the effective rank needs,",
+                )?),
+                false => None,
+            },
+        };
+        for source in &self.sources {
+            source.stream(&mut intake)?;
+        }
+        Ok((intake.moments, intake.kept.unwrap_or_default()))
+    }
+}
+
+impl Source {
+    fn open(path: PathBuf, key: Option<&str>) -> Result<Self> {
+        let Some(format) = Format::of(&path) else {
+            return Err(Error::input(format!(
+                "{} has {}; .npy and .safetensors are read",
+                path.display(),
+                match path.extension() {
+                    Some(extension) => format!("the extension .{}", extension.to_string_lossy()),
+                    None => "no extension".to_owned(),
+                }
+            )));
+        };
+        let unread = |error| Error::file("read", &path, &error);
+        // before opening: a pipe would wait for its writer
+        let metadata = std::fs::metadata(&path).map_err(unread)?;
+        if !metadata.is_file() {
+            return Err(Error::input(format!(
+                "{} is neither a file nor a directory",
+                path.display()
+            )));
+        }
+        let mut file = File::open(&path).map_err(unread)?;
+        let layout = match format {
+            Format::Npy => npy::layout(&path, &mut file, metadata.len(), key)?,
+            Format::Safetensors => safetensors::layout(&path, &mut file, metadata.len(), key)?,
+        };
+        let (rows, dimension) = match layout.shape[..] {
+            [dimension] => (1, dimension),
+            [rows, dimension] => (rows, dimension),
+            _ => {
+                return Err(Error::input(format!(
+                    "{} has shape {:?}, of rank {}; [n, d] for n samples and [d] for one are read",
+                    path.display(),
+                    layout.shape,
+                    layout.shape.len()
+                )));
+            }
+        };
+        let dimension = match usize::try_from(dimension) {
+            Ok(dimension) if dimension > 0 => dimension,
+            _ => {
+                return Err(Error::input(format!(
+                    "{} has dimension {dimension} (shape {:?}); a gradient must have at least one coordinate",
+                    path.display(),
+                    layout.shape
+                )));
+            }
+        };
+        Ok(Self {
+            offset: layout.offset,
+            encoding: layout.encoding,
+            path,
+            rows,
+            dimension,
+        })
+    }
+
+    fn stream(&self, intake: &mut Intake) -> Result<()> {
+        match self.encoding {
+            Encoding::F16 => {
+                self.stream_as(intake, |raw| FromF16(f16::from_le_bytes(raw).to_f32()))
+            }
+            Encoding::Bf16 => {
+                self.stream_as(intake, |raw| FromBf16(bf16::from_le_bytes(raw).to_f32()))
+            }
+            Encoding::F32 => self.stream_as(intake, f32::from_le_bytes),
+            Encoding::F64 => self.stream_as(intake, f64::from_le_bytes),
+            Encoding::BigEndianF32 => self.stream_as(intake, f32::from_be_bytes),
+            Encoding::BigEndianF64 => self.stream_as(intake, f64::from_be_bytes),
+        }
+    }
+
+    fn stream_as<const BYTES: usize, T: Sample>(
+        &self,
+        intake: &mut Intake,
+        decode: fn([u8; BYTES]) -> T,
+    ) -> Result<()> {
+        let unread = |error| Error::file("read", &self.path, &error);
+        let mut file = File::open(&self.path).map_err(unread)?;
+        file.seek(SeekFrom::Start(self.offset)).map_err(unread)?;
+        let rows_per_block = (BLOCK / BYTES / self.dimension).max(1) as u64;
+        let longest = rows_per_block.min(self.rows) as usize * self.dimension;
+        let mut block = reserved(longest, "a row")?;
+        let mut bytes = vec![0; PIECE.min(longest) * BYTES];
+        let mut row = 0;
+        while row < self.rows {
+            let rows = rows_per_block.min(self.rows - row);
+            let numbers = rows as usize * self.dimension;
+            fill(&mut file, &mut block, numbers, &mut bytes, decode).map_err(unread)?;
+            intake
+                .push(&block, row)
+                .map_err(|error| Error::input(format!("{}: {error}", self.path.display())))?;
+            row += rows;
+        }
+        Ok(())
+    }
+}
+
+/// Reads `numbers` numbers into `block`, by way of `bytes`.
+fn fill<const BYTES: usize, T>(
+    file: &mut File,
+    block: &mut Vec<T>,
+    numbers: usize,
+    bytes: &mut [u8],
+    decode: fn([u8; BYTES]) -> T,
+) -> io::Result<()> {
+    block.clear();
+    while block.len() < numbers {
+        let wanted = (numbers - block.len()) * BYTES;
+        let piece_length = wanted.min(bytes.len());
+        let piece = &mut bytes[..piece_length];
+        file.read_exact(piece)?;
+        let (raw, _) = piece.as_chunks::<BYTES>();
+        block.extend(raw.iter().map(|&raw| decode(raw)));
+    }
+    Ok(())
+}
+
+/// Where the rows go.
+struct Intake {
+    moments: Moments,
+    kept: Option<Vec<f64>>,
+}
+
+impl Intake {
+    /// Takes rows that start at row `first` of their file; an error counts rows from the file's beginning.
+    fn push<T: Sample>(&mut self, rows: &[T], first: u64) -> fjld_core::Result<()> {
+        let before = self.moments.count();
+        self.moments.push_batch(rows).map_err(|error| match error {
+            fjld_core::Error::NotFinite { value, row, column } => fjld_core::Error::NotFinite {
+                value,
+                row: row - before + first,
+                column,
+            },
+            other => other,
+        })?;
+        if let Some(kept) = &mut self.kept {
+            kept.extend(rows.iter().map(|&number| number.into()));
+        }
+        Ok(())
+    }
+}
+
+/// An empty vector with room for `numbers` numbers, or a sentence where there is no such room.
+fn reserved<T>(numbers: usize, what: &str) -> Result<Vec<T>> {
+    let mut vector = Vec::new();
+    vector.try_reserve_exact(numbers).map_err(|_| {
+        Error::input(format!(
+            "{what} of the samples takes {numbers} numbers, for which there is no memory"
+        ))
+    })?;
+    Ok(vector)
+}
+
+/// A number that was stored as f16: widened once, and only as finely resolved as it was stored.
+#[derive(Clone, Copy)]
+struct FromF16(f32);
+
+impl From<FromF16> for f64 {
+    fn from(number: FromF16) -> Self {
+        number.0.into()
+    }
+}
+
+impl Sample for FromF16 {
+    const RESOLUTION: f64 = 1.0 / 1024.0;
+}
+
+/// The same for bf16.
+#[derive(Clone, Copy)]
+struct FromBf16(f32);
+
+impl From<FromBf16> for f64 {
+    fn from(number: FromBf16) -> Self {
+        number.0.into()
+    }
+}
+
+impl Sample for FromBf16 {
+    const RESOLUTION: f64 = 1.0 / 128.0;
+}
+
+/// Text out of a file, fit for an error message: no control characters, and not too long.
+pub(super) fn printable(text: &str) -> String {
+    const LONGEST: usize = 160;
+    let mut shown: String = text
+        .chars()
+        .take(LONGEST)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push_str("...");
+    }
+    shown.trim_end().to_owned()
+}

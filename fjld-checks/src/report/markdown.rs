@@ -1,0 +1,154 @@
+//! The report as Markdown: fits a pull request or a CI summary.
+
+use super::terminal::budget;
+use super::{ClaimReport, Report};
+use crate::evidence::{Record, Role};
+use std::fmt::Write;
+
+/// The whole report.
+pub fn markdown(report: &Report) -> String {
+    let mut text = String::new();
+    write_report(&mut text, report).expect("a string takes what is written to it");
+    text
+}
+
+fn write_report(text: &mut String, report: &Report) -> std::fmt::Result {
+    let s = report.summary;
+    writeln!(text, "# The audit of Fisher-Jeffreys Learning Dynamics\n")?;
+    writeln!(
+        text,
+        "{} claims: {} verified, {} supported, {} refuted, {} inconclusive, {} not run, {} not testable. Tier {}, root seed {}; {}.\n",
+        s.claims,
+        s.verified,
+        s.supported,
+        s.refuted,
+        s.inconclusive,
+        s.not_run,
+        s.not_testable,
+        report.tier.name(),
+        report.root_seed,
+        budget(report)
+    )?;
+    if report.baseline_failed() {
+        writeln!(
+            text,
+            "**The suite's own baseline failed: no verdict counts.**\n"
+        )?;
+    }
+    writeln!(
+        text,
+        "| line | the document's checklist | verdict | claim |"
+    )?;
+    writeln!(text, "|---|---|---|---|")?;
+    for item in &report.checklist {
+        writeln!(
+            text,
+            "| {} | {} | {} | {} |",
+            item.line,
+            item.asks,
+            item.verdict.name(),
+            item.claim
+        )?;
+    }
+    writeln!(
+        text,
+        "\n| claim | the document says | verdict | corrected statement |"
+    )?;
+    writeln!(text, "|---|---|---|---|")?;
+    for claim in &report.claims {
+        writeln!(
+            text,
+            "| [{id}](#{id}) | {} | **{}** | {} |",
+            cell(&claim.statement),
+            claim.verdict.name(),
+            claim.corrected.as_ref().map_or("", |c| c.verdict.name()),
+            id = claim.id,
+        )?;
+    }
+    for claim in &report.claims {
+        write_claim(text, claim)?;
+    }
+    Ok(())
+}
+
+fn write_claim(text: &mut String, claim: &ClaimReport) -> std::fmt::Result {
+    writeln!(text, "\n## {}\n", claim.id)?;
+    match &claim.document {
+        Some(document) => writeln!(
+            text,
+            "Line {} of the document, \"{}\" ({}): {}\n",
+            document.line, document.section, document.status, claim.statement
+        )?,
+        None => writeln!(text, "Ours: {}\n", claim.statement)?,
+    }
+    writeln!(text, "Verdict: **{}**.\n", claim.verdict.name())?;
+    if let Some(why) = &claim.lapsed {
+        writeln!(text, "It does not count: {why}.\n")?;
+    }
+    if let Some(scope) = &claim.holds_when {
+        writeln!(text, "It holds when {scope}.\n")?;
+    }
+    if let Some(corrected) = &claim.corrected {
+        writeln!(
+            text,
+            "Instead ({}): {}\n",
+            corrected.verdict.name(),
+            corrected.statement
+        )?;
+    }
+    writeln!(
+        text,
+        "| check | of | tests | found | planted defect | planted truth | false alarm | detects |"
+    )?;
+    writeln!(text, "|---|---|---|---|---|---|---|---|")?;
+    for record in &claim.checks {
+        write_check(text, record)?;
+    }
+    writeln!(
+        text,
+        "\nAgain: `cargo run -p fjld-checks -- {}`",
+        claim.receipt.command
+    )
+}
+
+fn write_check(text: &mut String, record: &Record) -> std::fmt::Result {
+    let of = match record.role {
+        Role::AsWritten => "the sentence",
+        Role::HoldsWhen => "its scope",
+        Role::Corrected => "the correction",
+    };
+    let found = match &record.counterexample {
+        Some(found) => format!(
+            "{} (height {}, {} searched)",
+            found.case, found.height, found.searched
+        ),
+        None => record.summary.clone(),
+    };
+    writeln!(
+        text,
+        "| {} | {of} | {} | {} | {}: {} | {}: {} | {} | {} {} |",
+        record.id,
+        cell(&record.hypothesis),
+        cell(&found),
+        cell(&record.planted_defect.what),
+        if record.planted_defect.caught {
+            "caught"
+        } else {
+            "**missed**"
+        },
+        cell(&record.planted_truth.what),
+        if record.planted_truth.passed {
+            "passed"
+        } else {
+            "**not passed**"
+        },
+        record.false_alarm,
+        record.detectable.size,
+        cell(&record.detectable.what),
+    )
+}
+
+/// Text that can stand in a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}

@@ -1,0 +1,293 @@
+//! The result of an audit. [`Report`] is `report.json`; everything else is a view of it.
+
+mod markdown;
+pub mod pins;
+mod provenance;
+mod terminal;
+
+pub use markdown::markdown;
+pub use provenance::Provenance;
+pub use terminal::terminal;
+
+use crate::audit::Options;
+use crate::baseline::Instrument;
+use crate::claims::{Claim, Origin};
+use crate::evidence::ledger::Budget;
+use crate::evidence::{Record, Role};
+use crate::scenarios::store::hex;
+use crate::tier::Tier;
+use crate::verdict::{Verdict, judge};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The schema of `report.json`.
+pub const SCHEMA: &str = "fjld-report/1";
+
+/// `report.json`: the same for the same program, tier, seed and data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// How much work was done.
+    pub tier: Tier,
+    /// The seed that every stream derives from.
+    pub root_seed: u64,
+    /// The error budget.
+    pub budget: Budget,
+    /// The suite's own instruments.
+    pub baseline: Vec<Instrument>,
+    /// How many claims have each verdict.
+    pub summary: Summary,
+    /// The five lines of the document's checklist.
+    pub checklist: Vec<ChecklistLine>,
+    /// The claims.
+    pub claims: Vec<ClaimReport>,
+}
+
+/// How many claims have each verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Claims.
+    pub claims: usize,
+    /// Of them verified.
+    pub verified: usize,
+    /// Of them supported.
+    pub supported: usize,
+    /// Of them refuted.
+    pub refuted: usize,
+    /// Of them inconclusive.
+    pub inconclusive: usize,
+    /// Of them not run.
+    pub not_run: usize,
+    /// Of them not testable.
+    pub not_testable: usize,
+}
+
+/// A line of the document's checklist with the verdict on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChecklistLine {
+    /// Its line in the document.
+    pub line: u32,
+    /// What it asks, in our words.
+    pub asks: String,
+    /// The claim that judges it.
+    pub claim: String,
+    /// The verdict; `not_run` where that claim is not in this report.
+    pub verdict: Verdict,
+}
+
+/// A claim with its verdict and evidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClaimReport {
+    /// Its name.
+    pub id: String,
+    /// Whose statement it is.
+    pub origin: Origin,
+    /// The statement, in our words.
+    pub statement: String,
+    /// Where the document says it.
+    pub document: Option<DocumentReport>,
+    /// On the sentence as written.
+    pub verdict: Verdict,
+    /// Why the verdict does not count, where it does not.
+    pub lapsed: Option<String>,
+    /// The scope in which the sentence does hold, where a check showed it.
+    pub holds_when: Option<String>,
+    /// What is true instead.
+    pub corrected: Option<CorrectedReport>,
+    /// The evidence.
+    pub checks: Vec<Record>,
+    /// How to do it again.
+    pub receipt: Receipt,
+}
+
+/// Where the document says it, and how firmly.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DocumentReport {
+    /// The heading it stands under.
+    pub section: String,
+    /// Its line.
+    pub line: u32,
+    /// The hash of that line.
+    pub sha256: String,
+    /// How firmly the document says it.
+    pub status: String,
+}
+
+/// A corrected statement with its verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CorrectedReport {
+    /// The statement.
+    pub statement: String,
+    /// The verdict on it.
+    pub verdict: Verdict,
+}
+
+/// What re-executes a verdict, and a hash of the evidence that must come out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The arguments of this program.
+    pub command: String,
+    /// The stream that every draw of this claim derives from.
+    pub stream: String,
+    /// SHA-256 of the claim's `checks`, as compact JSON.
+    pub evidence_sha256: String,
+}
+
+/// The document's checklist (lines 232 to 236), in our words, and the claims that judge it.
+const CHECKLIST: [(u32, &str, &str); 5] = [
+    (232, "100 gradient samples estimate C", "sample-count"),
+    (
+        233,
+        "the diagonal approximation needs near-isotropic noise",
+        "diagonal-for-ratio",
+    ),
+    (
+        234,
+        "C crosses 1 before validation accuracy improves",
+        "phase-precedes-accuracy",
+    ),
+    (235, "C is unchanged under reparameterisation", "theorem-2"),
+    (
+        236,
+        "C correlates with test accuracy by more than 0.7",
+        "ratio-tracks-accuracy",
+    ),
+];
+
+impl Report {
+    /// Judges the records of each claim.
+    pub fn new(
+        options: &Options,
+        budget: Budget,
+        baseline: Vec<Instrument>,
+        judged: Vec<(&Claim, Vec<Record>)>,
+    ) -> Self {
+        let broken = baseline.iter().any(|instrument| !instrument.works);
+        let claims: Vec<ClaimReport> = judged
+            .into_iter()
+            .map(|(claim, records)| {
+                let gone = options
+                    .binding
+                    .as_ref()
+                    .is_some_and(|b| b.has_lapsed(claim.id));
+                let mut report = ClaimReport::new(claim, records);
+                if broken {
+                    report.lapse(Verdict::Inconclusive, "the suite's own baseline failed");
+                } else if gone {
+                    report.lapse(Verdict::NotRun, "the document's sentence has changed");
+                }
+                report
+            })
+            .collect();
+        let mut summary = Summary::default();
+        for claim in &claims {
+            summary.count(claim.verdict);
+        }
+        let checklist = CHECKLIST
+            .into_iter()
+            .map(|(line, asks, id)| ChecklistLine {
+                line,
+                asks: asks.to_owned(),
+                claim: id.to_owned(),
+                verdict: claims
+                    .iter()
+                    .find(|claim| claim.id == id)
+                    .map_or(Verdict::NotRun, |claim| claim.verdict),
+            })
+            .collect();
+        Self {
+            schema: SCHEMA.to_owned(),
+            tier: options.tier,
+            root_seed: options.root_seed,
+            budget,
+            baseline,
+            summary,
+            checklist,
+            claims,
+        }
+    }
+
+    /// Whether an instrument of the suite failed, so that no verdict counts.
+    pub fn baseline_failed(&self) -> bool {
+        self.baseline.iter().any(|instrument| !instrument.works)
+    }
+
+    /// As the bytes of `report.json`.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("plain numbers and names");
+        text.push('\n');
+        text
+    }
+}
+
+impl Summary {
+    fn count(&mut self, verdict: Verdict) {
+        self.claims += 1;
+        match verdict {
+            Verdict::Verified => self.verified += 1,
+            Verdict::Supported => self.supported += 1,
+            Verdict::Refuted => self.refuted += 1,
+            Verdict::Inconclusive => self.inconclusive += 1,
+            Verdict::NotRun => self.not_run += 1,
+            Verdict::NotTestable => self.not_testable += 1,
+        }
+    }
+}
+
+impl ClaimReport {
+    fn new(claim: &Claim, checks: Vec<Record>) -> Self {
+        // a scope is shown by checks of its own, or found by the checks of the sentence
+        let shown = judge(&checks, Role::HoldsWhen).stands();
+        let holds_when = match claim.holds_when {
+            Some(scope) => shown.then(|| scope.to_owned()),
+            None => checks
+                .iter()
+                .filter(|record| record.role == Role::AsWritten && record.is_sound())
+                .find_map(|record| record.scope.clone()),
+        };
+        let evidence = serde_json::to_vec(&checks).expect("plain numbers and names");
+        Self {
+            id: claim.id.to_owned(),
+            origin: claim.origin,
+            statement: claim.statement.to_owned(),
+            document: claim.sentence.map(|sentence| DocumentReport {
+                section: sentence.section.to_owned(),
+                line: sentence.line,
+                sha256: sentence.sha256.to_owned(),
+                status: sentence.status.to_owned(),
+            }),
+            verdict: judge(&checks, Role::AsWritten),
+            lapsed: None,
+            holds_when,
+            corrected: claim.corrected.map(|statement| CorrectedReport {
+                statement: statement.to_owned(),
+                verdict: judge(&checks, Role::Corrected),
+            }),
+            receipt: Receipt {
+                command: format!("replay {}", claim.id),
+                stream: claim.id.to_owned(),
+                evidence_sha256: hex(&Sha256::digest(evidence)),
+            },
+            checks,
+        }
+    }
+
+    fn lapse(&mut self, verdict: Verdict, why: &str) {
+        self.verdict = verdict;
+        self.lapsed = Some(why.to_owned());
+        self.holds_when = None;
+        if let Some(corrected) = &mut self.corrected {
+            corrected.verdict = verdict;
+        }
+    }
+
+    /// The evidence that the verdict rests on most: a violation if there is one, else the first check of the sentence.
+    pub fn decisive(&self) -> Option<&Record> {
+        let mut own = self.checks.iter().filter(|r| r.role == Role::AsWritten);
+        let violated = own
+            .clone()
+            .find(|r| r.outcome == crate::evidence::Outcome::Violated);
+        violated.or_else(|| own.next())
+    }
+}
