@@ -15,6 +15,7 @@ pub mod measure;
 pub mod replay;
 pub mod report;
 pub mod scenarios;
+pub mod threads;
 pub mod tier;
 pub mod verdict;
 pub mod view;

@@ -13,7 +13,7 @@ use fjld_checks::report::{Provenance, Report, markdown, pins, terminal};
 use fjld_checks::scenarios::store::RunStore;
 use fjld_checks::scenarios::{self, Scenario};
 use fjld_checks::tier::Tier;
-use fjld_checks::{interrupt, view};
+use fjld_checks::{interrupt, threads, view};
 use fjld_core::rng::Seed;
 use rand::TryRng;
 use std::io::Write;
@@ -173,6 +173,9 @@ enum Exit {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(exit) = threads::settle(cli.threads) {
+        return exit;
+    }
     interrupt::listen();
     let exit = match cli.execute() {
         Ok(exit) => exit,
@@ -189,12 +192,6 @@ fn main() -> ExitCode {
 
 impl Cli {
     fn execute(self) -> Result<Exit> {
-        if let Some(threads) = self.threads {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads.into())
-                .build_global()
-                .map_err(|e| Error::input(format!("--threads {threads}: {e}")))?;
-        }
         match self.command {
             Command::Report(args) => report(args),
             Command::Claims(args) => list_claims(&args),
