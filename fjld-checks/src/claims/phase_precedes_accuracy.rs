@@ -78,13 +78,27 @@ fn fate(runs: &Runs, curve: &Curve, batch_size: usize) -> Fate {
 }
 
 fn examine(runs: &Runs, draw: &Draw) -> Finding {
-    runs.judge(
+    let mut finding = runs.judge(
         draw,
         "C crosses 1 before accuracy improves",
         fate,
         // nothing improves in a control, so that a crossing there comes before nothing
         |runs, control, batch| crossing(&control.series(runs.estimator, batch)).is_some(),
-    )
+    );
+    let above = |curves: &[Curve], batch: usize| {
+        let first = |c: &&Curve| c.series(runs.estimator, batch).first().copied().flatten();
+        curves.iter().filter(|c| first(c) > Some(1.0)).count()
+    };
+    let starts: Vec<String> = runs
+        .batch_sizes
+        .iter()
+        .map(|&batch| {
+            let (run, control) = (above(&runs.runs, batch), above(&runs.controls, batch));
+            format!("{run} (control {control}) at batch {batch}")
+        })
+        .collect();
+    finding.summary += &format!("; runs that start above 1: {}", starts.join(", "));
+    finding
 }
 
 #[cfg(test)]

@@ -361,12 +361,4 @@ mod tests {
         // the tail beyond x = 600 holds less than 1e-6
         approx::assert_relative_eq!(mean, stated, max_relative = 1e-4);
     }
-
-    #[test]
-    fn the_test_of_the_law_asks_for_as_many_draws_as_its_rates_do() {
-        assert_eq!(
-            kolmogorov_sample_size(LAW_DISTANCE, crate::evidence::ledger::Rates::of_one_slot()),
-            7166
-        );
-    }
 }

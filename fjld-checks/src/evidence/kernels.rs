@@ -164,6 +164,12 @@ mod tests {
     }
 
     #[test]
+    fn a_kolmogorov_test_asks_for_as_many_draws_as_pencil_does() {
+        // sqrt(log(20000)/2) + sqrt(log(2000)/2) = 2.2252 + 1.9494, over 0.1, squared
+        assert_eq!(kolmogorov_sample_size(0.1, RATES), 1743);
+    }
+
+    #[test]
     fn the_noncentral_f_law_is_that_of_a_shifted_square_over_a_mean_of_squares() {
         let (d1, d2, shift) = (3, 7, 1.5);
         let n = kolmogorov_sample_size(0.02, RATES);

@@ -111,7 +111,7 @@ mod tests {
     fn an_unknown_key_is_refused_where_it_stands() {
         let said = refusal(&DIGITS.replace("draws = 100", "drawz = 100"));
         assert!(said.contains("unknown field `drawz`"), "{said}");
-        assert!(said.contains("line 29, column 1"), "{said}");
+        assert!(said.contains("line 26, column 1"), "{said}");
     }
 
     #[test]

@@ -1,0 +1,371 @@
+//! The program as its users meet it: results, refusals, exit codes.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn fjld(arguments: &[&str]) -> Output {
+    command(arguments).output().expect("the program starts")
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fjld-checks"));
+    command.args(arguments).env_remove("FJLD_DOCUMENT");
+    command
+}
+
+/// The refusal of bad input: exit code 2, nothing on standard output, one sentence on standard error.
+fn refusal(arguments: &[&str]) -> String {
+    let output = fjld(arguments);
+    let said = String::from_utf8(output.stderr).expect("messages are text");
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+    assert!(output.stdout.is_empty(), "{arguments:?} printed a result");
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder can be made")
+}
+
+fn text_of(path: &Path) -> String {
+    std::fs::read_to_string(path).expect("the program wrote it")
+}
+
+fn path_in(folder: &tempfile::TempDir, name: &str) -> String {
+    folder.path().join(name).display().to_string()
+}
+
+/// A report of the claims that take no training, into `out`.
+fn quick_report(out: &str, more: &[&str]) -> Output {
+    let mut arguments = vec!["report", "--tier", "quick", "--out", out];
+    arguments.extend(["--claim", "theorem-1", "--claim", "entropy-rate"]);
+    arguments.extend(more);
+    fjld(&arguments)
+}
+
+#[test]
+fn a_report_of_pinned_claims_exits_with_0_and_leaves_its_files() {
+    let out = folder();
+    let output = quick_report(&path_in(&out, "r"), &[]);
+    assert_eq!(output.status.code(), Some(0));
+    let printed = String::from_utf8(output.stdout).expect("a report is text");
+    assert!(
+        printed.starts_with("2 claims: 0 stand, 2 refuted, 0 open"),
+        "{printed}"
+    );
+    assert!(printed.contains("D = 1, dD/dt = 1: dH/dt = 1/2, the formula gives -1/2"));
+    let at_start = String::from_utf8(output.stderr).expect("messages are text");
+    assert!(
+        at_start.starts_with("root seed 2026, tier quick; any false alarm"),
+        "{at_start}"
+    );
+    for file in ["report.json", "report.md", "provenance.json"] {
+        assert!(out.path().join("r").join(file).exists(), "{file}");
+    }
+}
+
+#[test]
+fn report_json_has_the_keys_that_others_rely_on() {
+    let out = folder();
+    let output = quick_report(&path_in(&out, "r"), &["--json"]);
+    let printed: Value = serde_json::from_slice(&output.stdout).expect("--json prints JSON");
+    let written = text_of(&out.path().join("r/report.json"));
+    assert_eq!(
+        printed,
+        serde_json::from_str::<Value>(&written).expect("it holds JSON")
+    );
+    let has = |value: &Value, keys: &[&str]| {
+        for key in keys {
+            assert!(value.get(key).is_some(), "{key} is missing");
+        }
+    };
+    has(
+        &printed,
+        &[
+            "schema",
+            "tier",
+            "root_seed",
+            "budget",
+            "summary",
+            "checklist",
+            "claims",
+        ],
+    );
+    assert_eq!(printed["schema"], "fjld-report/1");
+    let claim = &printed["claims"][0];
+    has(
+        claim,
+        &[
+            "id",
+            "origin",
+            "statement",
+            "document",
+            "verdict",
+            "holds_when",
+            "corrected",
+            "checks",
+            "receipt",
+        ],
+    );
+    has(&claim["document"], &["section", "line", "sha256", "status"]);
+    has(&claim["corrected"], &["statement", "verdict"]);
+    let check = &claim["checks"][0];
+    has(
+        check,
+        &[
+            "id",
+            "kind",
+            "cases",
+            "effect",
+            "interval",
+            "tolerance",
+            "detectable",
+            "false_alarm",
+            "planted_defect",
+            "planted_truth",
+            "counterexample",
+        ],
+    );
+    has(&check["planted_defect"], &["what", "size", "caught"]);
+    has(&check["planted_truth"], &["what", "passed"]);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_whatever_the_number_of_threads() {
+    let out = folder();
+    let report = |name: &str, threads: &str| {
+        let to = path_in(&out, name);
+        fjld(&[
+            "--threads",
+            threads,
+            "report",
+            "--tier",
+            "quick",
+            "--out",
+            &to,
+        ]);
+        let evidence = text_of(&Path::new(&to).join("evidence/digits-mlp.jsonl"));
+        (text_of(&Path::new(&to).join("report.json")), evidence)
+    };
+    let one = report("one", "1");
+    assert_eq!(one, report("two", "2"));
+    assert!(one.1.lines().count() > 100, "there are measurements in it");
+}
+
+#[test]
+fn another_seed_draws_other_numbers_and_comes_to_the_same_verdicts() {
+    let out = folder();
+    let report = |name: &str, seed: &str| -> Value {
+        let to = path_in(&out, name);
+        let claim = "theorem-2-corrected";
+        let arguments = ["report", "--claim", claim, "--seed", seed, "--out", &to];
+        assert_eq!(fjld(&arguments).status.code(), Some(0));
+        let text = text_of(&Path::new(&to).join("report.json"));
+        serde_json::from_str(&text).expect("it holds JSON")
+    };
+    let (a, b) = (report("a", "1"), report("b", "2"));
+    assert_eq!(a["claims"][0]["verdict"], b["claims"][0]["verdict"]);
+    assert_ne!(a["claims"][0]["checks"], b["claims"][0]["checks"]);
+}
+
+#[test]
+fn a_replayed_claim_is_bit_equal_and_a_tampered_report_is_found_out() {
+    let out = folder();
+    quick_report(&path_in(&out, "r"), &[]);
+    let report = path_in(&out, "r/report.json");
+    for what in ["theorem-1", "entropy-rate/library"] {
+        let output = fjld(&["replay", what, "--from", &report]);
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(output.stdout, format!("{what}: bit_equal\n").into_bytes());
+    }
+    let tampered = text_of(Path::new(&report)).replacen("\"violated\"", "\"holds\"", 1);
+    std::fs::write(&report, tampered).expect("the folder can be written");
+    let output = fjld(&["replay", "theorem-1", "--from", &report]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stdout, b"theorem-1: diverged\n");
+}
+
+#[test]
+fn a_changed_sentence_of_the_document_lapses_its_verdict() {
+    let out = folder();
+    // a document in which no claimed sentence stands
+    let document = path_in(&out, "document.md");
+    std::fs::write(&document, "# Another text\n").expect("the folder can be written");
+    let output = quick_report(&path_in(&out, "r"), &["--document", &document]);
+    assert_eq!(output.status.code(), Some(1));
+    let report = text_of(&out.path().join("r/report.json"));
+    let report: Value = serde_json::from_str(&report).expect("it holds JSON");
+    assert_eq!(report["claims"][0]["verdict"], "not_run");
+    assert_eq!(
+        report["claims"][0]["lapsed"],
+        "the document's sentence has changed"
+    );
+    let listed = fjld(&["claims", "--document", &document]);
+    assert_eq!(listed.status.code(), Some(1));
+    let said = String::from_utf8(listed.stderr).expect("messages are text");
+    assert!(said.contains("theorem-1: its sentence is gone"), "{said}");
+}
+
+#[test]
+fn the_claims_are_listed_with_their_places_in_the_document() {
+    let output = fjld(&["claims", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let list: Value = serde_json::from_slice(&output.stdout).expect("--json prints JSON");
+    let claims = list["claims"].as_array().expect("a list");
+    let theorem = claims
+        .iter()
+        .find(|c| c["id"] == "theorem-1")
+        .expect("it is a claim");
+    assert_eq!(theorem["document"]["line"], 42);
+    assert_eq!(fjld(&["claims"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_gaussian_scenario_prints_every_metric_beside_its_exact_value() {
+    let out = folder();
+    let scenario = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../scenarios/gaussian-isotropic.toml"
+    );
+    let to = path_in(&out, "run");
+    let output = fjld(&["run", scenario, "--out", &to, "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let table: Value = serde_json::from_slice(&output.stdout).expect("--json prints JSON");
+    let metrics = table["metrics"].as_array().expect("a list");
+    let plug_in = metrics
+        .iter()
+        .find(|m| m["metric"] == "ratio.plug_in")
+        .expect("it is there");
+    assert_eq!(plug_in["exact"], 0.25);
+    let [low, high] = [&table["interval"][0], &table["interval"][1]].map(|v| v.as_f64());
+    assert!(low < Some(0.25) && Some(0.25) < high, "{low:?} {high:?}");
+}
+
+#[test]
+fn bad_usage_names_the_value_and_what_is_accepted() {
+    let unknown = refusal(&["report", "--claim", "theorem-3"]);
+    assert!(
+        unknown.contains("no claim is called \"theorem-3\"; there are ratio-definition, "),
+        "{unknown}"
+    );
+    let tier = refusal(&["report", "--tier", "slow"]);
+    assert!(tier.contains("quick, standard, full"), "{tier}");
+    let device = refusal(&["report", "--device", "cuda"]);
+    assert!(
+        device.contains("built without CUDA; accepted is cpu"),
+        "{device}"
+    );
+    let data = refusal(&["report", "--data", "/no/such/folder"]);
+    assert!(data.contains("/no/such/folder is not there"), "{data}");
+    let threads = refusal(&["--threads", "0", "claims"]);
+    assert!(threads.contains("'0'"), "{threads}");
+    let document = refusal(&["claims", "--document", "/no/such/document"]);
+    assert!(
+        document.contains("/no/such/document could not be read"),
+        "{document}"
+    );
+    let measure = refusal(&["measure", "/no/such/file.npy"]);
+    assert!(measure.contains("/no/such/file.npy"), "{measure}");
+}
+
+#[test]
+fn a_bad_scenario_is_refused_with_its_place_and_leaves_nothing_behind() {
+    let out = folder();
+    let scenario = path_in(&out, "bad.toml");
+    std::fs::write(&scenario, "schema = \"fjld-scenario/1\"\nkind = [\n").expect("writable");
+    let to = path_in(&out, "run");
+    let said = refusal(&["run", &scenario, "--out", &to]);
+    assert!(said.contains("bad.toml, line "), "{said}");
+    assert!(said.contains(", column "), "{said}");
+    assert!(!Path::new(&to).exists());
+    let missing = refusal(&["run", "/no/such/scenario.toml"]);
+    assert!(
+        missing.contains("/no/such/scenario.toml could not be read"),
+        "{missing}"
+    );
+}
+
+#[test]
+fn a_report_that_can_not_be_replayed_is_refused() {
+    let out = folder();
+    let file = path_in(&out, "report.json");
+    assert!(refusal(&["replay", "theorem-1", "--from", &file]).contains("could not be read"));
+    std::fs::write(&file, "{\"schema\": 1}").expect("the folder can be written");
+    assert!(
+        refusal(&["replay", "theorem-1", "--from", &file])
+            .contains("is not a report of the schema")
+    );
+    quick_report(&path_in(&out, "r"), &[]);
+    let report = path_in(&out, "r/report.json");
+    let check = refusal(&["replay", "theorem-1/nothing", "--from", &report]);
+    assert!(
+        check.contains("has no check \"nothing\"; it has proportional, "),
+        "{check}"
+    );
+    let claim = refusal(&["replay", "one-nat", "--from", &report]);
+    assert!(
+        claim.contains("the report holds no claim \"one-nat\""),
+        "{claim}"
+    );
+}
+
+#[test]
+fn a_place_that_can_not_be_written_is_named() {
+    let said = {
+        let output = quick_report("/dev/null/report", &[]);
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).expect("messages are text")
+    };
+    assert!(said.contains("/dev/null/report"), "{said}");
+}
+
+#[test]
+fn a_reader_that_closes_early_is_no_error() {
+    let mut child = command(&["claims"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.stderr.is_empty());
+    assert_eq!(output.status.code(), Some(0));
+}
+
+/// Kills a run in its middle, and runs it again to its end.
+#[test]
+#[cfg(unix)]
+fn an_interrupted_run_goes_on_to_the_same_bytes() {
+    let out = folder();
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/digits-mlp.toml");
+    let arguments = |to: &'static str| ["run", scenario, "--tier", "quick", "--out", to];
+    let run = |name: &str| {
+        let to: &'static str = Box::leak(path_in(&out, name).into_boxed_str());
+        (to, command(&arguments(to)))
+    };
+    let (whole, mut first) = run("whole");
+    assert!(first.output().expect("the program starts").status.success());
+    let (broken, mut second) = run("broken");
+    let mut child = second
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let kept = Path::new(broken).join("unfinished");
+    let finished = || std::fs::read_dir(&kept).map_or(0, Iterator::count);
+    while finished() == 0 {
+        assert!(
+            child.try_wait().expect("it runs").is_none(),
+            "it ended before it could be killed"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().expect("it runs");
+    child.wait().expect("it was killed");
+    let (_, mut third) = run("broken");
+    assert!(third.output().expect("the program starts").status.success());
+    let evidence = |to: &str| text_of(&Path::new(to).join("evidence/digits-mlp.jsonl"));
+    assert_eq!(evidence(whole), evidence(broken));
+    assert!(!kept.exists());
+}
