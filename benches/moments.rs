@@ -16,7 +16,9 @@ fn push_batch(c: &mut Criterion) {
         group.bench_with_input(BenchmarkId::new("push_batch", d), &d, |b, &d| {
             b.iter(|| {
                 let mut moments = Moments::new(d).expect("there are coordinates");
-                moments.push_batch(&samples).expect("the numbers are finite");
+                moments
+                    .push_batch(&samples)
+                    .expect("the numbers are finite");
                 black_box(moments.squared_mean_norm())
             });
         });

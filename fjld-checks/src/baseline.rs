@@ -21,9 +21,12 @@ pub struct Instrument {
     pub works: bool,
 }
 
+/// Whether an instrument works; `None` where it refused its input.
+type Trial = fn(Seed) -> Option<bool>;
+
 /// Tries every instrument.
 pub fn try_instruments(root: Seed) -> Vec<Instrument> {
-    let tried: [(&str, fn(Seed) -> Option<bool>); 5] = [
+    let tried: [(&str, Trial); 5] = [
         ("normal draws follow the normal law", normal_draws),
         (
             "the trace of a sample has the divisor n - 1 and no mean in it",

@@ -152,8 +152,11 @@ struct Source {
     per_example: f64,
     /// Relative variance of the ratio's estimate from `n` batches of `B`: `(over_batch / B + 2) / n` at the most.
     over_batch: f64,
-    draw: Box<dyn Fn(usize, &mut Generator) -> fjld_core::Result<Vec<f64>>>,
+    draw: Box<DrawGradient>,
 }
+
+/// The gradient of a minibatch of the given size, drawn at random.
+type DrawGradient = dyn Fn(usize, &mut Generator) -> fjld_core::Result<Vec<f64>>;
 
 /// The measurement batches compared with one example.
 const BATCHES: [usize; 3] = [16, 64, 256];

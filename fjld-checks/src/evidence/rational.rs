@@ -130,11 +130,12 @@ impl Matrix {
                 determinant = -determinant;
             }
             determinant *= &rows[column][column];
-            for i in column + 1..rows.len() {
-                let factor = &rows[i][column] / &rows[column][column];
-                for j in column..rows.len() {
-                    let change = &factor * &rows[column][j];
-                    rows[i][j] -= change;
+            let (above, below) = rows.split_at_mut(column + 1);
+            let pivot = &above[column];
+            for row in below {
+                let factor = &row[column] / &pivot[column];
+                for (entry, p) in row.iter_mut().zip(pivot).skip(column) {
+                    *entry -= &factor * p;
                 }
             }
         }

@@ -24,8 +24,11 @@ pub enum Axis {
 pub struct Part<C> {
     axes: Vec<Axis>,
     max_height: u64,
-    decode: Box<dyn Fn(&[Q]) -> Option<C>>,
+    decode: Box<Decode<C>>,
 }
+
+/// Makes a case of coordinates, or `None` outside the domain.
+type Decode<C> = dyn Fn(&[Q]) -> Option<C>;
 
 impl<C> Part<C> {
     /// Every way to fill `axes` up to `max_height`; `decode` makes a case of the coordinates, or `None` outside the domain.

@@ -57,6 +57,9 @@ pub struct Table {
     pub interval: Option<[f64; 2]>,
 }
 
+/// A metric of a mean and a covariance; `None` where it does not exist.
+type Metric = dyn Fn(&[f64], &Mat<f64>) -> Option<f64>;
+
 /// The most coordinates for which a full covariance is taken.
 const MAX_DIMENSION: usize = 1000;
 
@@ -166,7 +169,7 @@ impl GaussianScenario {
                 estimate,
             });
         };
-        let mut pair = |metric: &str, f: &dyn Fn(&[f64], &Mat<f64>) -> Option<f64>| {
+        let mut pair = |metric: &str, f: &Metric| {
             row(
                 metric,
                 f(&self.mean, &covariance),
