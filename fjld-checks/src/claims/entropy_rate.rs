@@ -3,7 +3,9 @@
 use super::{Claim, Origin, Sentence};
 use crate::evidence::rational::{Matrix, Q, q};
 use crate::evidence::search::{Axis, Part, search};
-use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
+use crate::evidence::{
+    Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds, worse,
+};
 use faer::Mat;
 use fjld_core::information::{entropy_rate, gaussian_entropy};
 use fjld_core::rng::standard_normals;
@@ -222,21 +224,12 @@ fn examine_library(world: &Library, draw: &Draw) -> Finding {
                 );
             };
             let slope = (after - before) / (2.0 * STEP);
-            worst = worst.max((rate * (1.0 + world.error) / slope - 1.0).abs());
+            worst = worse(worst, (rate * (1.0 + world.error) / slope - 1.0).abs());
             cases += 1;
         }
     }
-    let outcome = if worst <= LIBRARY_TOLERANCE {
-        Outcome::Holds
-    } else {
-        Outcome::Violated
-    };
-    let summary = format!(
-        "the library's rate and the slope of its entropy differ by at most {worst:.1e}, relative, over {cases} random covariances in 1 to 6 dimensions"
-    );
-    let mut finding = Finding::new(outcome, cases, summary);
-    finding.effect = Some(worst);
-    finding
+    let compared = "the library's rate and the slope of its entropy, in 1 to 6 dimensions";
+    Finding::of_identity(worst, LIBRARY_TOLERANCE, cases, compared)
 }
 
 fn library() -> Check {

@@ -3,7 +3,9 @@
 use super::{Claim, Origin, Sentence};
 use crate::evidence::rational::{Matrix, Q, dot, q, squared_norm, tuple};
 use crate::evidence::search::{Axis, Part, search};
-use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
+use crate::evidence::{
+    Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds, worse,
+};
 use faer::linalg::solvers::DenseSolveCore;
 use faer::{Mat, Side};
 use fjld_core::information::expected_gain;
@@ -398,21 +400,12 @@ fn examine_gain(world: &Prior, draw: &Draw) -> Finding {
             ) else {
                 return Finding::new(Outcome::Undecided, cases, "a covariance was singular");
             };
-            worst = worst.max((gain / average - 1.0).abs());
+            worst = worse(worst, (gain / average - 1.0).abs());
             cases += 1;
         }
     }
-    let outcome = if worst <= GAIN_TOLERANCE {
-        Outcome::Holds
-    } else {
-        Outcome::Violated
-    };
-    let summary = format!(
-        "the library's gain and the average divergence of posterior from prior differ by at most {worst:.1e}, relative, over {cases} random covariances in 1 to 6 dimensions"
-    );
-    let mut finding = Finding::new(outcome, cases, summary);
-    finding.effect = Some(worst);
-    finding
+    let compared = "the library's gain and the average divergence of posterior from prior, in 1 to 6 dimensions";
+    Finding::of_identity(worst, GAIN_TOLERANCE, cases, compared)
 }
 
 fn prior_gain() -> Check {

@@ -4,7 +4,9 @@ use super::{Claim, Origin, Sentence};
 use crate::evidence::kernels::{kolmogorov, kolmogorov_sample_size, noncentral_f_cdf};
 use crate::evidence::rational::{Q, dot, q, squared_norm, to_f64, tuple};
 use crate::evidence::search::{Axis, Part, search};
-use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
+use crate::evidence::{
+    Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds, worse,
+};
 use fjld_core::rng::standard_normals;
 use fjld_core::{Moments, Ratio};
 use num_traits::Zero;
@@ -103,19 +105,10 @@ fn examine_arithmetic(world: &Samples, draw: &Draw) -> Finding {
                 "the library refused a sample",
             );
         };
-        worst = worst.max((estimate / expected - 1.0).abs());
+        worst = worse(worst, (estimate / expected - 1.0).abs());
     }
-    let outcome = if worst <= ARITHMETIC_TOLERANCE {
-        Outcome::Holds
-    } else {
-        Outcome::Violated
-    };
-    let summary = format!(
-        "the library and exact rational arithmetic differ by at most {worst:.1e}, relative, over {cases} integer samples"
-    );
-    let mut finding = Finding::new(outcome, cases as u64, summary);
-    finding.effect = Some(worst);
-    finding
+    let compared = "the library and exact rational arithmetic on integer samples";
+    Finding::of_identity(worst, ARITHMETIC_TOLERANCE, cases as u64, compared)
 }
 
 fn by_exact_arithmetic() -> Check {

@@ -3,7 +3,9 @@
 use super::{Claim, Origin, Sentence};
 use crate::evidence::rational::{Q, power, q, squared_norm, tuple};
 use crate::evidence::search::{Axis, Part, search};
-use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
+use crate::evidence::{
+    Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds, worse,
+};
 use faer::Mat;
 use fjld_core::geometry::{log_jeffreys, sphericity};
 use fjld_core::rng::standard_normals;
@@ -244,21 +246,12 @@ fn examine_identity(world: &Metric, draw: &Draw) -> Finding {
             let exponent = 2.0 / d as f64;
             let right =
                 sphericity / d as f64 * signal * (exponent * log_density + world.shift).exp();
-            worst = worst.max((right * trace / signal - 1.0).abs());
+            worst = worse(worst, (right * trace / signal - 1.0).abs());
             cases += 1;
         }
     }
-    let outcome = if worst <= IDENTITY_TOLERANCE {
-        Outcome::Holds
-    } else {
-        Outcome::Violated
-    };
-    let summary = format!(
-        "the library's two sides differ by at most {worst:.1e}, relative, over {cases} random covariances in 1 to 12 dimensions"
-    );
-    let mut finding = Finding::new(outcome, cases, summary);
-    finding.effect = Some(worst);
-    finding
+    let compared = "by the library, the two sides for random covariances in 1 to 12 dimensions";
+    Finding::of_identity(worst, IDENTITY_TOLERANCE, cases, compared)
 }
 
 fn identity() -> Check {

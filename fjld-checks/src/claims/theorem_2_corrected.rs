@@ -4,7 +4,9 @@ use super::{Claim, Origin};
 use crate::evidence::kernels::{kolmogorov, kolmogorov_sample_size, noncentral_f_cdf};
 use crate::evidence::rational::{Matrix, Q, dot, q, tuple};
 use crate::evidence::search::{Axis, Part, search};
-use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
+use crate::evidence::{
+    Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds, worse,
+};
 use faer::Mat;
 use fjld_core::FullMoments;
 use fjld_core::geometry::{mahalanobis, pull_back};
@@ -194,21 +196,12 @@ fn examine_samples(world: &Carried, draw: &Draw) -> Finding {
             let Ok((before, after)) = lengths else {
                 return Finding::new(Outcome::Undecided, cases, "the library refused a sample");
             };
-            worst = worst.max((after / before - 1.0).abs());
+            worst = worse(worst, (after / before - 1.0).abs());
             cases += 1;
         }
     }
-    let outcome = if worst <= CHART_TOLERANCE {
-        Outcome::Holds
-    } else {
-        Outcome::Violated
-    };
-    let summary = format!(
-        "the library's squared length changes by at most {worst:.1e}, relative, over {cases} random charts in 1 to 8 dimensions"
-    );
-    let mut finding = Finding::new(outcome, cases, summary);
-    finding.effect = Some(worst);
-    finding
+    let compared = "the library's squared lengths in random charts of 1 to 8 dimensions";
+    Finding::of_identity(worst, CHART_TOLERANCE, cases, compared)
 }
 
 fn samples_in_another_chart() -> Check {

@@ -1,7 +1,7 @@
 //! The statistical tests, each with the sample size that its error rates ask for.
 
 use super::ledger::Rates;
-use super::{Finding, Outcome};
+use super::{Finding, Outcome, worse};
 use fjld_core::Interval;
 use statrs::distribution::{Binomial, Discrete, DiscreteCDF, Poisson};
 use statrs::function::beta::beta_reg;
@@ -19,6 +19,13 @@ pub fn kolmogorov_sample_size(distance: f64, rates: Rates) -> usize {
 
 /// Tests that `draws` follow the continuous law with distribution function `cdf` (Kolmogorov's distance against the DKW bound).
 pub fn kolmogorov(mut draws: Vec<f64>, cdf: impl Fn(f64) -> f64, rates: Rates) -> Finding {
+    if draws.iter().any(|x| x.is_nan()) {
+        return Finding::new(
+            Outcome::Undecided,
+            draws.len() as u64,
+            "a draw is no number",
+        );
+    }
     draws.sort_by(f64::total_cmp);
     let n = draws.len() as f64;
     let distance = draws
@@ -28,7 +35,7 @@ pub fn kolmogorov(mut draws: Vec<f64>, cdf: impl Fn(f64) -> f64, rates: Rates) -
             let f = cdf(x);
             (f - i as f64 / n).max((i + 1) as f64 / n - f)
         })
-        .fold(0.0, f64::max);
+        .fold(0.0, worse);
     let critical = ((2.0 / rates.false_alarm).ln() / (2.0 * n)).sqrt();
     let outcome = match distance {
         d if d.is_nan() => Outcome::Undecided,
@@ -161,6 +168,20 @@ mod tests {
         let cdf = |x| normal.cdf(x);
         assert_eq!(kolmogorov(draws, cdf, RATES).outcome, Outcome::Holds);
         assert_eq!(kolmogorov(shifted, cdf, RATES).outcome, Outcome::Violated);
+    }
+
+    #[test]
+    fn what_is_no_number_decides_nothing() {
+        let draws = vec![0.5, f64::NAN];
+        assert_eq!(kolmogorov(draws, |x| x, RATES).outcome, Outcome::Undecided);
+        let cdf = |_| f64::NAN;
+        assert_eq!(
+            kolmogorov(vec![0.5], cdf, RATES).outcome,
+            Outcome::Undecided
+        );
+        assert!(worse(worse(1.0, f64::NAN), 2.0).is_nan());
+        let finding = Finding::of_identity(f64::NAN, 1.0, 1, "two sides");
+        assert_eq!(finding.outcome, Outcome::Undecided);
     }
 
     #[test]

@@ -149,6 +149,30 @@ impl Finding {
             scope: None,
         }
     }
+
+    /// An identity that was off by at most `worst` over `cases`; it holds to within `tolerance`. `compared` names
+    /// both sides.
+    pub fn of_identity(worst: f64, tolerance: f64, cases: u64, compared: &str) -> Self {
+        let outcome = match worst {
+            w if w.is_nan() => Outcome::Undecided,
+            w if w <= tolerance => Outcome::Holds,
+            _ => Outcome::Violated,
+        };
+        let summary =
+            format!("{compared} differ by at most {worst:.1e}, relative, over {cases} cases");
+        let mut finding = Self::new(outcome, cases, summary);
+        finding.effect = Some(worst);
+        finding
+    }
+}
+
+/// The larger of the worst discrepancy so far and another; once one of them is no number, neither is the worst.
+pub fn worse(worst: f64, other: f64) -> f64 {
+    if other.is_nan() || other > worst {
+        other
+    } else {
+        worst
+    }
 }
 
 /// What a check draws on.
