@@ -136,8 +136,10 @@ impl RunStore {
     /// When a run fails or is interrupted.
     pub fn run(&mut self, scenario: &TrainingScenario) -> Result<()> {
         let items = scenario.items(self.tier);
-        let bar = ProgressBar::new(items.len() as u64 * scenario.steps(self.tier));
-        let style = "{prefix} {wide_bar} {pos}/{len} steps, {eta} left  {msg}";
+        // readings take far longer than the steps between them
+        let readings = scenario.reading_steps(self.tier).len();
+        let bar = ProgressBar::new((items.len() * readings) as u64);
+        let style = "{prefix} {wide_bar} {pos}/{len} readings, {eta} left  {msg}";
         bar.set_style(ProgressStyle::with_template(style).expect("a fixed template"));
         bar.set_prefix(scenario.name.clone());
         let curves = items
@@ -162,12 +164,13 @@ impl RunStore {
     ) -> Result<Curve> {
         let kept = self.kept_at(scenario, item)?;
         let earlier = kept.as_ref().and_then(|path| std::fs::read(path).ok());
-        if let Some(curve) = earlier.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
-            bar.inc(scenario.steps(self.tier));
+        if let Some(curve) = earlier.and_then(|bytes| serde_json::from_slice::<Curve>(&bytes).ok())
+        {
+            bar.inc(curve.readings.len() as u64);
             return Ok(curve);
         }
-        let curve = scenario.run(item, self.tier, self.root, &|steps, reading| {
-            bar.inc(steps);
+        let curve = scenario.run(item, self.tier, self.root, &|reading| {
+            bar.inc(1);
             let c = reading.values.last().and_then(|v| v.c);
             let c = c.map_or("undefined".into(), |c| format!("{c:.2}"));
             let accuracy = 100.0 * reading.accuracy;

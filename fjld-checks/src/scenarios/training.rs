@@ -297,7 +297,7 @@ impl TrainingScenario {
     }
 
     /// Steps before which a reading is taken: none, then at equal ratios, then all of them.
-    fn reading_steps(&self, tier: Tier) -> Vec<u64> {
+    pub fn reading_steps(&self, tier: Tier) -> Vec<u64> {
         let steps = self.steps(tier);
         let count = self.tiers[&tier]
             .readings
@@ -313,7 +313,7 @@ impl TrainingScenario {
         at
     }
 
-    /// Trains one run, calling `progress` with the number of steps since the last call and the newest reading.
+    /// Trains one run, calling `progress` with each new reading.
     ///
     /// Every stream derives from `root`, the scenario's name and the seed's number; a run and its control share all but their labels.
     ///
@@ -324,7 +324,7 @@ impl TrainingScenario {
         item: Item,
         tier: Tier,
         root: Seed,
-        progress: &dyn Fn(u64, &Reading),
+        progress: &dyn Fn(&Reading),
     ) -> Result<Curve> {
         let device = Device::Cpu;
         let seed = root
@@ -348,8 +348,7 @@ impl TrainingScenario {
             }
             let draws = seed.derive(&format!("measurement before step {step}"));
             let reading = self.measure(&model, &examples, &test, step, draws)?;
-            let since = step - readings.last().map_or(0, |r| r.step);
-            progress(since, &reading);
+            progress(&reading);
             readings.push(reading);
         }
         Ok(Curve { item, readings })
