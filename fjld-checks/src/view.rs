@@ -3,8 +3,9 @@
 use crate::claims::{Claim, Origin};
 use crate::document::{Binding, Place};
 use crate::evidence::{Kind, Role};
+use crate::scenarios::measurement::Estimator;
 use crate::scenarios::store::Evidence;
-use crate::scenarios::training::{Curve, Estimator, Labels};
+use crate::scenarios::training::{Curve, Labels};
 use serde::Serialize;
 use std::fmt::Write;
 

@@ -9,7 +9,7 @@ use crate::evidence::{
     Bench, Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds,
 };
 use crate::scenarios::mlp::Mlp;
-use crate::scenarios::{store, training};
+use crate::scenarios::{measurement, store};
 use candle_core::{Device, Tensor};
 use fjld_core::capture::{flat_gradient, moments_of};
 use fjld_core::rng::{Generator, standard_normals};
@@ -264,7 +264,7 @@ fn network(bench: &Bench, copies: usize) -> Result<Source> {
     let model = Mlp::new(&scenario.widths(), bench.seed.derive("weights"), &device)?;
     let generator = &mut bench.seed.derive("training").generator();
     for _ in 0..STEPS {
-        let batch = training::draw_batch(&inputs, &labels, 64, generator)?;
+        let batch = measurement::draw_batch(&inputs, &labels, 64, generator)?;
         model.sgd_step(&batch, 0.1)?;
     }
     let one = |i| Ok((inputs.narrow(0, i, 1)?, labels.narrow(0, i, 1)?));
@@ -291,7 +291,7 @@ fn network(bench: &Bench, copies: usize) -> Result<Source> {
         per_example: signal / noise,
         over_batch: spread,
         draw: Box::new(move |batch, generator| {
-            let (x, y) = training::draw_batch(&inputs, &labels, batch / copies, generator)?;
+            let (x, y) = measurement::draw_batch(&inputs, &labels, batch / copies, generator)?;
             let (x, y) = (
                 Tensor::cat(&vec![x; copies], 0)?,
                 Tensor::cat(&vec![y; copies], 0)?,

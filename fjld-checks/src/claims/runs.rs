@@ -3,8 +3,9 @@
 use crate::evidence::kernels::{RunTest, TOLERATED_FAILURES};
 use crate::evidence::ledger::Rates;
 use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
+use crate::scenarios::measurement::{Estimator, Value};
 use crate::scenarios::store::Evidence;
-use crate::scenarios::training::{Curve, Estimator, Item, Labels, Reading, Value};
+use crate::scenarios::training::{Curve, Item, Labels, Reading};
 
 /// The runs of a scenario as one estimator sees them.
 pub struct Runs {

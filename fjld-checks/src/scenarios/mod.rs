@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod gaussian;
+pub mod measurement;
 pub mod mlp;
 pub mod store;
 pub mod training;

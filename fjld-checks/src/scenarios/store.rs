@@ -1,6 +1,7 @@
 //! The training runs of one audit: executed in parallel, kept as they finish, resumed after an interruption.
 
-use super::training::{Curve, Estimator, Item, Labels, TrainingScenario};
+use super::measurement::Estimator;
+use super::training::{Curve, Item, Labels, TrainingScenario};
 use super::{Scenario, parse};
 use crate::error::{Error, Result};
 use crate::files::write_whole;

@@ -1,0 +1,160 @@
+//! `C` of a network at one moment of its training, by every estimator at every measurement batch.
+
+use super::mlp::Mlp;
+use crate::error::Result;
+use crate::interrupt;
+use candle_core::Tensor;
+use fjld_core::Ratio;
+use fjld_core::capture::moments_of;
+use fjld_core::rng::{Generator, Seed};
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+/// What is measured at each reading.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeasurementChoice {
+    /// How many examples a measured gradient averages over.
+    pub batch_sizes: Vec<usize>,
+    /// Measured gradients a reading, by the document's procedure.
+    pub draws: usize,
+    sampling: Sampling,
+    estimators: Vec<Estimator>,
+    unit: Unit,
+    /// How many readings a run has.
+    pub readings: usize,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Sampling {
+    WithReplacement,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Unit {
+    Minibatch,
+}
+
+/// How `C` was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Estimator {
+    /// The document's procedure: gradients of minibatches drawn at random; debiased.
+    Minibatch,
+    /// All per-example gradients of the training set, taken as the population that minibatches are drawn from: exact.
+    PerExample,
+}
+
+impl Estimator {
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Minibatch => "minibatch",
+            Self::PerExample => "per-example",
+        }
+    }
+}
+
+/// `C` as one estimator gives it at one measurement batch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Value {
+    /// How it was measured.
+    pub estimator: Estimator,
+    /// How many examples a measured gradient averages over.
+    pub batch_size: usize,
+    /// The estimate; `None` where it is undefined.
+    pub c: Option<f64>,
+    /// Its interval at the level 0.95; `None` where there is none (the exact value needs none).
+    pub interval: Option<[f64; 2]>,
+}
+
+impl MeasurementChoice {
+    /// `C` of `model` on `examples`, by every estimator at every measurement batch.
+    ///
+    /// # Errors
+    /// When candle fails, a gradient is not finite, or the run is interrupted.
+    pub fn values(
+        &self,
+        model: &Mlp,
+        examples: &(Tensor, Tensor),
+        seed: Seed,
+    ) -> Result<Vec<Value>> {
+        let mut values = Vec::new();
+        for &estimator in &self.estimators {
+            let exact = match estimator {
+                Estimator::PerExample => population_ratio(model, examples)?,
+                Estimator::Minibatch => None,
+            };
+            for &batch_size in &self.batch_sizes {
+                interrupt::check()?;
+                let (c, interval) = match estimator {
+                    Estimator::PerExample => (exact.map(|c| c * batch_size as f64), None),
+                    Estimator::Minibatch => {
+                        let name = format!("batches of {batch_size}");
+                        let generator = &mut seed.derive(&name).generator();
+                        let draws = self.draws;
+                        sampled_ratio(model, examples, batch_size, draws, generator)?
+                    }
+                };
+                values.push(Value {
+                    estimator,
+                    batch_size,
+                    c,
+                    interval,
+                });
+            }
+        }
+        Ok(values)
+    }
+}
+
+/// `C` at batch size 1, exactly: the training set is the population, its covariance has the divisor `N`, and each example's gradient
+/// is computed once.
+///
+/// # Errors
+/// When candle fails or a gradient is not finite.
+pub fn population_ratio(model: &Mlp, (inputs, labels): &(Tensor, Tensor)) -> Result<Option<f64>> {
+    let one = |i| Ok((inputs.narrow(0, i, 1)?, labels.narrow(0, i, 1)?));
+    let moments = moments_of(model, (0..labels.elem_count()).map(one))?;
+    let ratio = Ratio::estimate(&moments, 0.95)?;
+    let n = moments.count() as f64;
+    Ok(ratio.estimates.ok().map(|e| e.plug_in * n / (n - 1.0)))
+}
+
+/// `C` at batch size `batch_size` by the document's procedure: `draws` gradients, each of a minibatch drawn with replacement; debiased,
+/// with its interval at the level 0.95.
+fn sampled_ratio(
+    model: &Mlp,
+    (inputs, labels): &(Tensor, Tensor),
+    batch_size: usize,
+    draws: usize,
+    generator: &mut Generator,
+) -> Result<(Option<f64>, Option<[f64; 2]>)> {
+    let batches = (0..draws).map(|_| draw_batch(inputs, labels, batch_size, generator));
+    let ratio = Ratio::estimate(&moments_of(model, batches)?, 0.95)?;
+    Ok(match ratio.estimates {
+        Err(_) => (None, None),
+        Ok(e) => (Some(e.debiased), e.interval.ok().map(|i| [i.low, i.high])),
+    })
+}
+
+/// A minibatch of `size` examples drawn with replacement.
+///
+/// # Errors
+/// When candle fails.
+pub fn draw_batch(
+    inputs: &Tensor,
+    labels: &Tensor,
+    size: usize,
+    generator: &mut Generator,
+) -> candle_core::Result<(Tensor, Tensor)> {
+    let n = labels.elem_count() as u32;
+    let picked: Vec<u32> = (0..size).map(|_| generator.random_range(0..n)).collect();
+    let picked = Tensor::from_vec(picked, size, inputs.device())?;
+    Ok((
+        inputs.index_select(&picked, 0)?,
+        labels.index_select(&picked, 0)?,
+    ))
+}
