@@ -91,7 +91,7 @@ struct Source {
 }
 
 /// All files of samples, of one dimension.
-pub(super) struct Samples {
+pub(crate) struct Samples {
     sources: Vec<Source>,
     rows: u64,
     dimension: usize,
