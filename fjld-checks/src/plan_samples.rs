@@ -68,13 +68,17 @@ pub struct PilotRatio {
 ///
 /// # Errors
 /// For anything else, and for a half-width that is not above 0 and at most 1000%.
-pub fn parse_half_width(text: &str) -> std::result::Result<f64, String> {
+pub fn parse_half_width(text: &str) -> Result<f64> {
     let number = text.trim();
     let (number, unit) = match number.strip_suffix('%') {
         Some(percent) => (percent.trim_end(), 100.0),
         None => (number, 1.0),
     };
-    let refused = || format!("{text:?} is no half-width; it must be above 0% and at most 1000% of C, as in 10% or 0.1");
+    let refused = || {
+        Error::input(format!(
+            "--half-width is {text:?}; it must be above 0% and at most 1000% of C, as in 10% or 0.1"
+        ))
+    };
     let value: f64 = number.parse().map_err(|_| refused())?;
     let share = value / unit;
     if share > 0.0 && share <= WIDEST {
