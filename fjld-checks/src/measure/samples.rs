@@ -12,11 +12,15 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// Bytes of a file worked on at a time; one row where that is longer.
-const BLOCK: usize = 8 << 20;
+/// Bytes of a file worked on at a time, which stay in the second-level cache from the reading to the last pass over them.
+const BLOCK: usize = 1 << 19;
+
+/// Rows worked on at a time where a row is longer than that: every batch costs the moments one pass over all their means and variances,
+/// which four rows share.
+const FEWEST_ROWS: usize = 4;
 
 /// Numbers decoded between two reads.
-const PIECE: usize = 1 << 16;
+const PIECE: usize = 1 << 15;
 
 /// The file formats that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,12 +244,12 @@ impl Source {
     fn stream_as<const BYTES: usize, T: Sample>(
         &self,
         intake: &mut Intake,
-        decode: fn([u8; BYTES]) -> T,
+        decode: impl Fn([u8; BYTES]) -> T,
     ) -> Result<()> {
         let unread = |error| Error::file("read", &self.path, &error);
         let mut file = File::open(&self.path).map_err(unread)?;
         file.seek(SeekFrom::Start(self.offset)).map_err(unread)?;
-        let rows_per_block = (BLOCK / BYTES / self.dimension).max(1) as u64;
+        let rows_per_block = (BLOCK / BYTES / self.dimension).max(FEWEST_ROWS) as u64;
         let longest = rows_per_block.min(self.rows) as usize * self.dimension;
         let mut block = reserved(longest, "a row")?;
         let mut bytes = vec![0; PIECE.min(longest) * BYTES];
@@ -253,7 +257,7 @@ impl Source {
         while row < self.rows {
             let rows = rows_per_block.min(self.rows - row);
             let numbers = rows as usize * self.dimension;
-            fill(&mut file, &mut block, numbers, &mut bytes, decode).map_err(unread)?;
+            fill(&mut file, &mut block, numbers, &mut bytes, &decode).map_err(unread)?;
             intake
                 .push(&block, row)
                 .map_err(|error| Error::input(format!("{}: {error}", self.path.display())))?;
@@ -269,7 +273,7 @@ fn fill<const BYTES: usize, T>(
     block: &mut Vec<T>,
     numbers: usize,
     bytes: &mut [u8],
-    decode: fn([u8; BYTES]) -> T,
+    decode: &impl Fn([u8; BYTES]) -> T,
 ) -> io::Result<()> {
     block.clear();
     while block.len() < numbers {

@@ -77,11 +77,7 @@ impl Blocks {
     fn join(&mut self, index: usize, count: u64, within: f64, sum: &[f64]) {
         let (a, b) = (self.counts[index] as f64, count as f64);
         let own = &mut self.sums[index * self.width..(index + 1) * self.width];
-        let gap: f64 = own
-            .iter()
-            .zip(sum)
-            .map(|(s, t)| (s / a - t / b).powi(2))
-            .sum();
+        let gap = squared_gap(own, 1.0 / a, sum, 1.0 / b);
         own.iter_mut().zip(sum).for_each(|(s, t)| *s += t);
         self.within[index] += within + gap * a * b / (a + b);
         self.counts[index] += count;
@@ -139,15 +135,46 @@ fn fold<T: Sample>(row: &[T], width: usize) -> Vec<f64> {
     let mut folded: Vec<f64> = row[..width].iter().map(|&x| x.into()).collect();
     for (layer, rest) in row[width..].chunks(width).enumerate() {
         for (word, lanes) in rest.chunks(64).enumerate() {
-            let signs = mix((layer * width.div_ceil(64) + word) as u64);
+            let mut signs = mix((layer * width.div_ceil(64) + word) as u64);
             let places = &mut folded[word * 64..word * 64 + lanes.len()];
-            for (bit, (place, &x)) in places.iter_mut().zip(lanes).enumerate() {
-                let sign = (signs >> bit & 1) << 63;
-                *place += f64::from_bits(x.into().to_bits() ^ sign);
+            for (places, lanes) in places.chunks_mut(4).zip(lanes.chunks(4)) {
+                let masks = &SIGN_MASKS[(signs & 15) as usize];
+                for ((place, &x), mask) in places.iter_mut().zip(lanes).zip(masks) {
+                    *place += f64::from_bits(x.into().to_bits() ^ mask);
+                }
+                signs >>= 4;
             }
         }
     }
     folded
+}
+
+/// For every four bits, the four masks that turn the sign of a number where its bit is set.
+const SIGN_MASKS: [[u64; 4]; 16] = {
+    let mut masks = [[0; 4]; 16];
+    let mut bits = 0;
+    while bits < 16 {
+        let mut lane = 0;
+        while lane < 4 {
+            masks[bits][lane] = (bits as u64 >> lane & 1) << 63;
+            lane += 1;
+        }
+        bits += 1;
+    }
+    masks
+};
+
+/// `|p x - q y|^2`, in eight running sums for the compiler to keep in vector registers.
+fn squared_gap(x: &[f64], p: f64, y: &[f64], q: f64) -> f64 {
+    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<8>(), y.as_chunks::<8>());
+    let mut lanes = [0.0; 8];
+    for (x, y) in x.iter().zip(y) {
+        for (lane, (x, y)) in lanes.iter_mut().zip(x.iter().zip(y)) {
+            *lane += (p * x - q * y).powi(2);
+        }
+    }
+    let rest = x_rest.iter().zip(y_rest);
+    lanes.iter().sum::<f64>() + rest.map(|(x, y)| (p * x - q * y).powi(2)).sum::<f64>()
 }
 
 /// 64 well-mixed bits of a counter (the output function of SplitMix64, Steele, Lea and Flood 2014).

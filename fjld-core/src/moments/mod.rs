@@ -91,7 +91,7 @@ impl Moments {
                 got: samples.len() % d,
             });
         }
-        if let Some(at) = samples.iter().position(|&v| !v.into().is_finite()) {
+        if let Some(at) = first_not_finite(samples) {
             return Err(Error::NotFinite {
                 value: samples[at].into(),
                 row: self.count + (at / d) as u64,
@@ -266,6 +266,17 @@ impl Moments {
         }
         Ok((self.count - 1) as f64)
     }
+}
+
+/// The place of the first entry that is NaN or infinite. Stretches are looked at without stopping, which the compiler does many entries at
+/// a time.
+fn first_not_finite<T: Sample>(samples: &[T]) -> Option<usize> {
+    let is_bad = |&v: &T| !v.into().is_finite();
+    let stretches = samples.chunks(COLUMNS);
+    let bad = stretches
+        .enumerate()
+        .find(|(_, stretch)| stretch.iter().fold(false, |any, v| any | is_bad(v)));
+    bad.and_then(|(index, stretch)| Some(index * COLUMNS + stretch.iter().position(is_bad)?))
 }
 
 /// The weights of Chan's rule for joining `a` earlier and `b` later samples.
