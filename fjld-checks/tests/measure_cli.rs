@@ -317,6 +317,18 @@ fn a_nan_or_an_infinity_is_refused_with_its_row_and_column() {
 }
 
 #[test]
+fn a_nan_at_the_start_of_a_long_file_ends_the_reading_ahead() {
+    // eight blocks of 512 KiB: the reader has filled the next ones by then, and must not wait for anybody to take them
+    let dir = folder();
+    let mut values = vec![0.5; 8 << 16];
+    values[1] = f64::NAN;
+    file_refused(
+        &npy(&dir, "long.npy", &[4 << 16, 2], &values),
+        "long.npy: row 0, column 1 is NaN",
+    );
+}
+
+#[test]
 fn files_cut_short_too_long_or_damaged_are_refused() {
     let dir = folder();
     let valid = npy_bytes(&[4, 2], npyz::Order::C, &ROWS);

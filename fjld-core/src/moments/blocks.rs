@@ -77,8 +77,7 @@ impl Blocks {
     fn join(&mut self, index: usize, count: u64, within: f64, sum: &[f64]) {
         let (a, b) = (self.counts[index] as f64, count as f64);
         let own = &mut self.sums[index * self.width..(index + 1) * self.width];
-        let gap = squared_gap(own, 1.0 / a, sum, 1.0 / b);
-        own.iter_mut().zip(sum).for_each(|(s, t)| *s += t);
+        let gap = add_with_gap(own, 1.0 / a, sum, 1.0 / b);
         self.within[index] += within + gap * a * b / (a + b);
         self.counts[index] += count;
     }
@@ -137,13 +136,13 @@ fn fold<T: Sample>(row: &[T], width: usize) -> Vec<f64> {
         for (word, lanes) in rest.chunks(64).enumerate() {
             let mut signs = mix((layer * width.div_ceil(64) + word) as u64);
             let places = &mut folded[word * 64..word * 64 + lanes.len()];
-            for (places, lanes) in places.chunks_mut(4).zip(lanes.chunks(4)) {
-                let masks = &SIGN_MASKS[(signs & 15) as usize];
-                for ((place, &x), mask) in places.iter_mut().zip(lanes).zip(masks) {
-                    *place += f64::from_bits(x.into().to_bits() ^ mask);
-                }
+            let ((places, last_places), (lanes, last_lanes)) =
+                (places.as_chunks_mut::<4>(), lanes.as_chunks::<4>());
+            for (places, lanes) in places.iter_mut().zip(lanes) {
+                add_signed(places, lanes, signs);
                 signs >>= 4;
             }
+            add_signed(last_places, last_lanes, signs);
         }
     }
     folded
@@ -164,17 +163,31 @@ const SIGN_MASKS: [[u64; 4]; 16] = {
     masks
 };
 
-/// `|p x - q y|^2`, in eight running sums for the compiler to keep in vector registers.
-fn squared_gap(x: &[f64], p: f64, y: &[f64], q: f64) -> f64 {
-    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<8>(), y.as_chunks::<8>());
+/// Adds up to four numbers to their places, each with the sign that its bit of `signs` says.
+#[inline]
+fn add_signed<T: Sample>(places: &mut [f64], numbers: &[T], signs: u64) {
+    let masks = &SIGN_MASKS[(signs & 15) as usize];
+    for ((place, &x), mask) in places.iter_mut().zip(numbers).zip(masks) {
+        *place += f64::from_bits(x.into().to_bits() ^ mask);
+    }
+}
+
+/// Adds `y` to `x`, and returns `|p x - q y|^2` for the `x` before, in eight running sums for the compiler to keep in vector registers.
+fn add_with_gap(x: &mut [f64], p: f64, y: &[f64], q: f64) -> f64 {
+    let add = |x: &mut f64, y: f64| {
+        let gap = p * *x - q * y;
+        *x += y;
+        gap * gap
+    };
+    let ((x, x_rest), (y, y_rest)) = (x.as_chunks_mut::<8>(), y.as_chunks::<8>());
     let mut lanes = [0.0; 8];
-    for (x, y) in x.iter().zip(y) {
-        for (lane, (x, y)) in lanes.iter_mut().zip(x.iter().zip(y)) {
-            *lane += (p * x - q * y).powi(2);
+    for (x, y) in x.iter_mut().zip(y) {
+        for (lane, (x, &y)) in lanes.iter_mut().zip(x.iter_mut().zip(y)) {
+            *lane += add(x, y);
         }
     }
-    let rest = x_rest.iter().zip(y_rest);
-    lanes.iter().sum::<f64>() + rest.map(|(x, y)| (p * x - q * y).powi(2)).sum::<f64>()
+    let rest = x_rest.iter_mut().zip(y_rest).map(|(x, &y)| add(x, y));
+    lanes.iter().sum::<f64>() + rest.sum::<f64>()
 }
 
 /// 64 well-mixed bits of a counter (the output function of SplitMix64, Steele, Lea and Flood 2014).
@@ -211,6 +224,21 @@ mod tests {
         let kept: f64 = deviations.iter().map(|b| b.scatter).sum();
         // 10,000 additions of numbers of size one
         assert_relative_eq!(kept, scatter, max_relative = 1e-11);
+    }
+
+    #[test]
+    fn a_row_is_folded_as_one_sign_after_the_other_says() {
+        // neither a whole number of layers, nor of words, nor of fours
+        let (width, d) = (WIDTH, 3 * WIDTH + 64 * 5 + 7);
+        let row = standard_normals(&mut Seed::root(12).generator(), d);
+        let mut plain = row[..width].to_vec();
+        for (place, x) in row[width..].iter().enumerate() {
+            let (layer, column) = (place / width, place % width);
+            let signs = mix((layer * width.div_ceil(64) + column / 64) as u64);
+            let turned = signs >> (column % 64) & 1 == 1;
+            plain[column] += if turned { -x } else { *x };
+        }
+        assert_eq!(fold(&row, width), plain);
     }
 
     #[test]
