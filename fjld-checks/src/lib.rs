@@ -6,12 +6,14 @@
 pub mod audit;
 pub mod baseline;
 pub mod claims;
+pub mod compare;
 pub mod document;
 pub mod error;
 pub mod evidence;
 pub mod files;
 pub mod interrupt;
 pub mod measure;
+pub mod plan_samples;
 pub mod replay;
 pub mod report;
 pub mod scenarios;

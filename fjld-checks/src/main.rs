@@ -3,11 +3,13 @@
 use clap::{Args, Parser, Subcommand};
 use fjld_checks::audit::{self, ROOT_SEED};
 use fjld_checks::claims;
+use fjld_checks::compare;
 use fjld_checks::document::{Binding, Place};
 use fjld_checks::error::{Error, Result};
 use fjld_checks::evidence::ledger::Budget;
 use fjld_checks::files::write_whole;
 use fjld_checks::measure::{self, measure};
+use fjld_checks::plan_samples::{self, parse_half_width, plan_samples};
 use fjld_checks::replay::{Agreement, read_report, replay};
 use fjld_checks::report::{Provenance, Report, markdown, pins, terminal};
 use fjld_checks::scenarios::store::RunStore;
@@ -48,6 +50,10 @@ enum Command {
     Measure(MeasureArgs),
     /// Judge a claim of a report again and compare the evidence
     Replay(ReplayArgs),
+    /// Say what changed between two reports, and whether it is more than noise
+    Compare(CompareArgs),
+    /// Say how many draws a wanted precision of C takes, from a pilot
+    PlanSamples(PlanSamplesArgs),
 }
 
 #[derive(Args)]
@@ -157,6 +163,41 @@ struct ReplayArgs {
     from: PathBuf,
 }
 
+#[derive(Args)]
+struct CompareArgs {
+    /// The report.json to compare with
+    #[arg(value_name = "A.json")]
+    before: PathBuf,
+    /// The report.json to compare
+    #[arg(value_name = "B.json")]
+    after: PathBuf,
+    /// Print a table of what changed, for a pull request
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct PlanSamplesArgs {
+    /// A .npy or .safetensors file of pilot gradients, or a directory of them (may be given more than once)
+    #[arg(long, required = true, value_name = "FILE")]
+    pilot: Vec<PathBuf>,
+    /// The wanted half-width of the interval as a share of C, as in 10% or 0.1
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
+    half_width: String,
+    /// The tensor to read of a .safetensors file
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
+    /// Nominal coverage of the interval
+    #[arg(long, default_value_t = 0.95)]
+    level: f64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Exit codes, each with its name.
 enum Exit {
     /// Done, and every verdict is as pinned.
@@ -198,6 +239,8 @@ impl Cli {
             Command::Run(args) => run(&args),
             Command::Measure(args) => measure_files(args),
             Command::Replay(args) => replay_claim(&args),
+            Command::Compare(args) => compare_reports(&args),
+            Command::PlanSamples(args) => plan(args),
         }
     }
 }
@@ -384,4 +427,35 @@ fn replay_claim(args: &ReplayArgs) -> Result<Exit> {
         Agreement::BitEqual | Agreement::WithinBudget => Exit::Done,
         Agreement::Diverged => Exit::Difference,
     })
+}
+
+fn compare_reports(args: &CompareArgs) -> Result<Exit> {
+    let comparison = compare::compare(&compare::read(&args.before)?, &compare::read(&args.after)?);
+    print(&if args.json {
+        to_json(&comparison)
+    } else if args.markdown {
+        comparison.markdown()
+    } else {
+        format!("{comparison}\n")
+    })?;
+    Ok(if comparison.changed {
+        Exit::Difference
+    } else {
+        Exit::Done
+    })
+}
+
+fn plan(args: PlanSamplesArgs) -> Result<Exit> {
+    let planned = plan_samples(&plan_samples::Options {
+        pilot: args.pilot,
+        key: args.key,
+        half_width: parse_half_width(&args.half_width)?,
+        level: args.level,
+    })?;
+    print(&if args.json {
+        to_json(&planned)
+    } else {
+        format!("{planned}\n")
+    })?;
+    Ok(Exit::Done)
 }

@@ -18,10 +18,12 @@ pub mod error;
 pub mod geometry;
 pub mod information;
 pub mod moments;
+pub mod planner;
 pub mod ratio;
 pub mod rng;
 
 pub use capture::{ConsolidationReading, Objective, compute_c_alpha};
 pub use error::{Error, Result};
 pub use moments::{FullMoments, Moments};
+pub use planner::{NoPlan, PilotMoments};
 pub use ratio::{Estimates, Interval, Phase, Ratio, Undefined};

@@ -8,7 +8,7 @@ mod listing;
 mod npy;
 mod report;
 mod safetensors;
-mod samples;
+pub(crate) mod samples;
 
 pub use report::{LogJeffreys, Measurement, RatioReading, SCHEMA};
 
@@ -115,7 +115,7 @@ fn validate(options: &Options) -> Result<()> {
 
 /// Entries near the end of the range of numbers have squares beyond it. `C` does not change with the scale of the loss, so that
 /// scaling is all it takes.
-fn refuse_overflow(moments: &Moments) -> Result<()> {
+pub(crate) fn refuse_overflow(moments: &Moments) -> Result<()> {
     let sums = [
         moments.squared_mean_norm(),
         moments.trace()?,

@@ -11,12 +11,18 @@ use half::{bf16, f16};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
 
-/// Bytes of a file worked on at a time; one row where that is longer.
-const BLOCK: usize = 8 << 20;
+/// Bytes of a file worked on at a time, which stay in the second-level cache from the reading to the last pass over them.
+const BLOCK: usize = 1 << 19;
+
+/// Rows worked on at a time where a row is longer than that: every batch costs the moments one pass over all their means and variances,
+/// which four rows share.
+const FEWEST_ROWS: usize = 4;
 
 /// Numbers decoded between two reads.
-const PIECE: usize = 1 << 16;
+const PIECE: usize = 1 << 15;
 
 /// The file formats that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +97,7 @@ struct Source {
 }
 
 /// All files of samples, of one dimension.
-pub(super) struct Samples {
+pub(crate) struct Samples {
     sources: Vec<Source>,
     rows: u64,
     dimension: usize,
@@ -237,29 +243,62 @@ impl Source {
         }
     }
 
-    fn stream_as<const BYTES: usize, T: Sample>(
+    fn stream_as<const BYTES: usize, T: Sample + Send>(
         &self,
         intake: &mut Intake,
-        decode: fn([u8; BYTES]) -> T,
+        decode: impl Fn([u8; BYTES]) -> T + Send,
     ) -> Result<()> {
         let unread = |error| Error::file("read", &self.path, &error);
         let mut file = File::open(&self.path).map_err(unread)?;
         file.seek(SeekFrom::Start(self.offset)).map_err(unread)?;
-        let rows_per_block = (BLOCK / BYTES / self.dimension).max(1) as u64;
+        let rows_per_block = (BLOCK / BYTES / self.dimension).max(FEWEST_ROWS) as u64;
         let longest = rows_per_block.min(self.rows) as usize * self.dimension;
-        let mut block = reserved(longest, "a row")?;
-        let mut bytes = vec![0; PIECE.min(longest) * BYTES];
-        let mut row = 0;
-        while row < self.rows {
-            let rows = rows_per_block.min(self.rows - row);
-            let numbers = rows as usize * self.dimension;
-            fill(&mut file, &mut block, numbers, &mut bytes, decode).map_err(unread)?;
-            intake
-                .push(&block, row)
-                .map_err(|error| Error::input(format!("{}: {error}", self.path.display())))?;
-            row += rows;
+        let blocks_held = if self.rows > rows_per_block { 2 } else { 1 };
+        let (give_back, empty) = sync_channel(blocks_held);
+        let (pass_on, full) = sync_channel(blocks_held);
+        for _ in 0..blocks_held {
+            let block: Vec<T> = reserved(longest, "a row")?;
+            give_back
+                .send(block)
+                .expect("there is room for every block, and `empty` is there");
         }
-        Ok(())
+        let mut bytes = vec![0; PIECE.min(longest) * BYTES];
+        let starts = (0..self.rows).step_by(rows_per_block as usize);
+        let read = move |start: u64, block: &mut Vec<T>| {
+            let rows = rows_per_block.min(self.rows - start);
+            let numbers = rows as usize * self.dimension;
+            fill(&mut file, block, numbers, &mut bytes, &decode)
+        };
+        // `give_back` goes with the closure: after an error its end tells the reader, who may be waiting for a block, to stop
+        thread::scope(move |scope| {
+            scope.spawn(move || read_ahead(starts, empty, pass_on, read));
+            for (row, block) in full {
+                let block = block.map_err(unread)?;
+                intake
+                    .push(&block, row)
+                    .map_err(|error| Error::input(format!("{}: {error}", self.path.display())))?;
+                // nobody waits for it any more after the last block
+                give_back.send(block).ok();
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Fills blocks that come `empty` with the rows from each of `starts` on and passes them on, until a read fails or nobody takes them. One
+/// block is read while another is added up.
+fn read_ahead<T>(
+    starts: impl Iterator<Item = u64>,
+    empty: Receiver<Vec<T>>,
+    pass_on: SyncSender<(u64, io::Result<Vec<T>>)>,
+    mut read: impl FnMut(u64, &mut Vec<T>) -> io::Result<()>,
+) {
+    for (start, mut block) in starts.zip(empty) {
+        let result = read(start, &mut block).map(|()| block);
+        let failed = result.is_err();
+        if pass_on.send((start, result)).is_err() || failed {
+            return;
+        }
     }
 }
 
@@ -269,7 +308,7 @@ fn fill<const BYTES: usize, T>(
     block: &mut Vec<T>,
     numbers: usize,
     bytes: &mut [u8],
-    decode: fn([u8; BYTES]) -> T,
+    decode: &impl Fn([u8; BYTES]) -> T,
 ) -> io::Result<()> {
     block.clear();
     while block.len() < numbers {

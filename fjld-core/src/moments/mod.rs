@@ -11,6 +11,7 @@ pub use full::FullMoments;
 use crate::error::{Error, Result};
 use blocks::Blocks;
 use candle_core::{DType, Tensor};
+use std::ops::Range;
 
 /// A number type that samples come in. Arithmetic is in `f64` whatever comes in.
 pub trait Sample: Copy + Into<f64> {
@@ -91,7 +92,7 @@ impl Moments {
                 got: samples.len() % d,
             });
         }
-        if let Some(at) = samples.iter().position(|&v| !v.into().is_finite()) {
+        if let Some(at) = first_not_finite(samples) {
             return Err(Error::NotFinite {
                 value: samples[at].into(),
                 row: self.count + (at / d) as u64,
@@ -120,19 +121,14 @@ impl Moments {
             let (mean, scatter) = (&mut mean[..width], &mut scatter[..width]);
             mean.fill(0.0);
             scatter.fill(0.0);
-            for row in rows.chunks_exact(d) {
-                for (m, &x) in mean.iter_mut().zip(&row[start..start + width]) {
-                    *m += x.into();
-                }
-            }
+            let columns = start..start + width;
+            // the scatter is all zeros here, and not looked at
+            accumulate(mean, scatter, rows, d, columns.clone(), |sum, x, _| sum + x);
             mean.iter_mut().for_each(|m| *m /= added);
-            for row in rows.chunks_exact(d) {
-                let columns = mean.iter().zip(&row[start..start + width]);
-                for (s, (m, &x)) in scatter.iter_mut().zip(columns) {
-                    let deviation = x.into() - m;
-                    *s += deviation * deviation;
-                }
-            }
+            accumulate(scatter, mean, rows, d, columns, |sum, x, m| {
+                let deviation = x - m;
+                sum + deviation * deviation
+            });
             weights.merge(
                 &mut self.mean[start..start + width],
                 &mut self.scatter[start..start + width],
@@ -266,6 +262,44 @@ impl Moments {
         }
         Ok((self.count - 1) as f64)
     }
+}
+
+/// Adds a stretch of `columns` of every row to `sums`, by `add(sum, x, centre)` in the order of the rows. Four rows at a time, so that a
+/// sum is fetched and put back once for all four.
+fn accumulate<T: Sample>(
+    sums: &mut [f64],
+    centre: &[f64],
+    rows: &[T],
+    d: usize,
+    columns: Range<usize>,
+    add: impl Fn(f64, f64, f64) -> f64,
+) {
+    let quads = rows.chunks_exact(4 * d);
+    let last = quads.remainder();
+    for quad in quads {
+        let [a, b, c, e] = [0, 1, 2, 3].map(|row| &quad[row * d..][columns.clone()]);
+        let entries = a.iter().zip(b).zip(c.iter().zip(e));
+        for ((sum, &m), ((&a, &b), (&c, &e))) in sums.iter_mut().zip(centre).zip(entries) {
+            let two = add(add(*sum, a.into(), m), b.into(), m);
+            *sum = add(add(two, c.into(), m), e.into(), m);
+        }
+    }
+    for row in last.chunks_exact(d) {
+        for ((sum, &m), &x) in sums.iter_mut().zip(centre).zip(&row[columns.clone()]) {
+            *sum = add(*sum, x.into(), m);
+        }
+    }
+}
+
+/// The place of the first entry that is NaN or infinite. Stretches are looked at without stopping, which the compiler does many entries at
+/// a time.
+fn first_not_finite<T: Sample>(samples: &[T]) -> Option<usize> {
+    let is_bad = |&v: &T| !v.into().is_finite();
+    let stretches = samples.chunks(COLUMNS);
+    let bad = stretches
+        .enumerate()
+        .find(|(_, stretch)| stretch.iter().fold(false, |any, v| any | is_bad(v)));
+    bad.and_then(|(index, stretch)| Some(index * COLUMNS + stretch.iter().position(is_bad)?))
 }
 
 /// The weights of Chan's rule for joining `a` earlier and `b` later samples.
