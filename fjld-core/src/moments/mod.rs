@@ -4,8 +4,10 @@
 //! the caller's to know: nothing here changes with it, and every number that comes out is per such row.
 
 mod blocks;
+pub mod effective_rank;
 mod full;
 
+pub use blocks::Deviation;
 pub use full::FullMoments;
 
 use crate::error::{Error, Result};
