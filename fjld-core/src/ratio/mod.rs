@@ -4,8 +4,12 @@
 //! over the gradient noise scale, `C = B / B_simple` with `B_simple = Tr Sigma / |mu|^2` (McCandlish, Kaplan, Amodei and the OpenAI
 //! Dota Team 2018, arXiv:1812.06162, eq. 2.9).
 
+mod batch;
+mod descent;
 mod interval;
 
+pub use batch::{Population, at_batch_size, drift_horizon};
+pub use descent::Descent;
 pub use interval::{Spread, Summary};
 
 use crate::error::{Error, Result};
@@ -14,6 +18,8 @@ use crate::moments::Moments;
 /// `C` estimated from samples, or why there is none.
 #[derive(Clone, Debug)]
 pub struct Ratio {
+    /// The number of draws, `n`.
+    pub samples: u64,
     /// `|mu_hat|^2`.
     pub signal: f64,
     /// `Tr D_hat`, with the divisor `n - 1`.
@@ -29,7 +35,7 @@ pub struct Estimates {
     pub plug_in: f64,
     /// `plug_in - 1/n`, which takes that excess away exactly; negative where the samples show less than no signal.
     pub debiased: f64,
-    /// An interval for `C`, centred on `debiased`; it may reach below zero.
+    /// An interval for `C` that holds `debiased`; it may reach below zero, to `-1/n`.
     pub interval: std::result::Result<Interval, Undefined>,
 }
 
@@ -139,6 +145,7 @@ impl Ratio {
             })
         };
         Ok(Self {
+            samples: moments.count(),
             signal,
             noise,
             estimates,
