@@ -39,6 +39,12 @@ pub enum Error {
         /// The number of samples given.
         got: u64,
     },
+    /// Two parts of a gradient have the same name.
+    #[error("`{name}` names two separate parts of the gradient; every name must be used once")]
+    SameName {
+        /// The name.
+        name: String,
+    },
     /// A parameter lies outside its range.
     #[error("{name} is {value}; it must be {accepted}")]
     OutOfRange {

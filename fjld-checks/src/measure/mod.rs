@@ -3,7 +3,6 @@
 //! `samples` finds the files and streams their rows (`npy` and `safetensors` read the headers), `fjld_core` turns the rows into
 //! numbers, and `report` is what goes to the terminal or into JSON. Every file is read once.
 
-pub mod effective_rank;
 mod listing;
 mod npy;
 mod report;
@@ -14,6 +13,7 @@ pub use report::{LogJeffreys, Measurement, RatioReading, SCHEMA};
 
 use crate::error::{Error, Result};
 use fjld_core::geometry::log_jeffreys_diagonal;
+use fjld_core::moments::effective_rank;
 use fjld_core::{Moments, Ratio, Undefined};
 use report::{Reading, Reasons};
 use samples::Samples;

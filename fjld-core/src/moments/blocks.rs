@@ -26,8 +26,9 @@ pub(crate) struct Blocks {
     sums: Vec<f64>,
 }
 
-/// What leaving out one block takes away, relative to the mean of all rows.
-pub(crate) struct Deviation {
+/// What leaving out one block of consecutive samples takes away, relative to the mean `mu_hat` of all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Deviation {
     /// Rows in the block.
     pub count: u64,
     /// `mu_hat . sum (g_i - mu_hat)` over the block.
@@ -99,14 +100,32 @@ impl Blocks {
         }
     }
 
-    /// Each block's deviation from the mean of all rows.
-    pub fn deviations(&self) -> Vec<Deviation> {
+    fn mean(&self) -> Vec<f64> {
         let total: u64 = self.counts.iter().sum();
         let mut mean = vec![0.0; self.width];
         for sum in self.sums.chunks_exact(self.width) {
             mean.iter_mut().zip(sum).for_each(|(m, s)| *m += s);
         }
         mean.iter_mut().for_each(|m| *m /= total as f64);
+        mean
+    }
+
+    /// `sum (g_i - mu_hat) / sqrt(count)` for every block, `[blocks, width]`, and the width. Each has the covariance of one row, less
+    /// the part `count / n` of it, whatever the number of rows in its block.
+    pub fn standardised(&self) -> (Vec<f64>, usize) {
+        let mean = self.mean();
+        let sums = self.sums.chunks_exact(self.width);
+        let rows = self.counts.iter().zip(sums).flat_map(|(&count, sum)| {
+            let rows = count as f64;
+            let deviation = move |(s, m): (&f64, &f64)| (s - rows * m) / rows.sqrt();
+            sum.iter().zip(&mean).map(deviation)
+        });
+        (rows.collect(), self.width)
+    }
+
+    /// Each block's deviation from the mean of all rows.
+    pub fn deviations(&self) -> Vec<Deviation> {
+        let mean = self.mean();
         let blocks = self.counts.iter().zip(&self.within);
         blocks
             .zip(self.sums.chunks_exact(self.width))

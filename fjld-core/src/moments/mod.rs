@@ -4,9 +4,20 @@
 //! the caller's to know: nothing here changes with it, and every number that comes out is per such row.
 
 mod blocks;
+pub mod effective_rank;
 mod full;
+mod layout;
+pub mod robust;
+pub mod two_batch;
+mod tyler;
+mod window;
 
+pub use blocks::Deviation;
 pub use full::FullMoments;
+pub use layout::{Layout, Part};
+pub use two_batch::TwoBatch;
+pub use tyler::tyler_shape;
+pub use window::{ExponentialMoments, Window};
 
 use crate::error::{Error, Result};
 use blocks::Blocks;

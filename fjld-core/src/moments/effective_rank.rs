@@ -8,14 +8,15 @@
 //! Legend: `n` samples `x_i` in `d` coordinates, `S` their covariance with the divisor `n - 1`, `K` the `[n, n]` matrix of inner products
 //! of the centred samples.
 
-use rayon::prelude::*;
-
 /// The fewest samples that the unbiased estimators exist for.
 pub const FEWEST_SAMPLES: u64 = 4;
 
 /// Rows and columns of a tile: two tiles of 32 x 1024 numbers fit in the second-level cache.
 const TILE_ROWS: usize = 32;
 const TILE_COLUMNS: usize = 1024;
+
+/// Multiplications below which starting a thread costs more than it saves: some milliseconds of work.
+const WORTH_A_THREAD: usize = 20_000_000;
 
 /// An estimate of `Tr(D^2)` below this part of the terms it is a difference of is their rounding: each is a sum of products with an
 /// error of about `sqrt(d)` times 1e-16.
@@ -63,7 +64,16 @@ pub struct Traces {
 ///
 /// # Errors
 /// With fewer than four samples.
-pub fn traces(mut samples: Vec<f64>, dimension: usize) -> Result<Traces, Undefined> {
+pub fn traces(samples: Vec<f64>, dimension: usize) -> Result<Traces, Undefined> {
+    traces_with(samples, dimension, candle_core::utils::get_num_threads)
+}
+
+/// [`traces`] with as many threads as `threads` says, which is asked only where the work is worth more than one.
+fn traces_with(
+    mut samples: Vec<f64>,
+    dimension: usize,
+    threads: impl Fn() -> usize,
+) -> Result<Traces, Undefined> {
     let count = samples.len() / dimension.max(1);
     if (count as u64) < FEWEST_SAMPLES {
         return Err(Undefined::TooFewSamples {
@@ -72,7 +82,7 @@ pub fn traces(mut samples: Vec<f64>, dimension: usize) -> Result<Traces, Undefin
     }
     centre(&mut samples, dimension);
     let norms: Vec<f64> = samples
-        .par_chunks_exact(dimension)
+        .chunks_exact(dimension)
         .map(|row| inner_product(row, row))
         .collect();
     let n = count as f64;
@@ -80,9 +90,9 @@ pub fn traces(mut samples: Vec<f64>, dimension: usize) -> Result<Traces, Undefin
     let fourth = norms.iter().map(|norm| norm * norm).sum::<f64>() / (n - 1.0);
     // Tr(S^2) is |K|^2 / (n-1)^2, and just as well that of the [d, d] products of the columns, where those are fewer
     let gram = if count <= dimension {
-        squared_gram_norm(&samples, dimension)
+        squared_gram_norm(&samples, dimension, &threads)
     } else {
-        squared_gram_norm(&transposed(&samples, dimension), count)
+        squared_gram_norm(&transposed(&samples, dimension), count, &threads)
     };
     let square = gram / (n - 1.0).powi(2);
     let factor = (n - 1.0) / (n * (n - 2.0) * (n - 3.0));
@@ -128,7 +138,7 @@ fn centre(samples: &mut [f64], dimension: usize) {
         mean.iter_mut().zip(row).for_each(|(m, x)| *m += x / n);
     }
     samples
-        .par_chunks_exact_mut(dimension)
+        .chunks_exact_mut(dimension)
         .for_each(|row| row.iter_mut().zip(&mean).for_each(|(x, m)| *x -= m));
 }
 
@@ -139,16 +149,31 @@ fn transposed(samples: &[f64], dimension: usize) -> Vec<f64> {
 }
 
 /// The sum of the squares of all inner products between two rows of a matrix with rows of length `width`.
-fn squared_gram_norm(matrix: &[f64], width: usize) -> f64 {
+fn squared_gram_norm(matrix: &[f64], width: usize, threads: &impl Fn() -> usize) -> f64 {
     let tiles: Vec<&[f64]> = matrix.chunks(TILE_ROWS * width).collect();
-    let sums: Vec<f64> = (0..tiles.len())
-        .into_par_iter()
-        .flat_map(|i| (i..tiles.len()).into_par_iter().map(move |j| (i, j)))
-        .map(|(i, j)| {
-            let both_ways = if i == j { 1.0 } else { 2.0 };
-            both_ways * squared_products(tiles[i], tiles[j], width)
-        })
+    let pairs: Vec<(usize, usize)> = (0..tiles.len())
+        .flat_map(|i| (i..tiles.len()).map(move |j| (i, j)))
         .collect();
+    let work = &|&(i, j): &(usize, usize)| {
+        let both_ways = if i == j { 1.0 } else { 2.0 };
+        both_ways * squared_products(tiles[i], tiles[j], width)
+    };
+    let multiplications = pairs.len() * TILE_ROWS * TILE_ROWS * width;
+    if multiplications < 2 * WORTH_A_THREAD {
+        return pairs.iter().map(work).sum();
+    }
+    let threads = threads().clamp(1, multiplications / WORTH_A_THREAD);
+    let share = pairs.len().div_ceil(threads);
+    let mut sums = vec![0.0; pairs.len()];
+    std::thread::scope(|scope| {
+        for (sums, pairs) in sums.chunks_mut(share).zip(pairs.chunks(share)) {
+            scope.spawn(move || {
+                for (sum, pair) in sums.iter_mut().zip(pairs) {
+                    *sum = work(pair);
+                }
+            });
+        }
+    });
     // in order, so that threads have no say in the rounding
     sums.iter().sum()
 }
@@ -183,8 +208,8 @@ fn inner_product(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::{Seed, standard_normals};
     use approx::assert_relative_eq;
-    use fjld_core::rng::{Seed, standard_normals};
 
     /// The exact expectation of both estimators over all samples of size `n` from a population of equally likely points.
     fn expectations(population: &[[f64; 2]], n: usize) -> Traces {
@@ -285,7 +310,7 @@ mod tests {
             }
         }
         assert_relative_eq!(
-            squared_gram_norm(&matrix, width),
+            squared_gram_norm(&matrix, width, &|| 1),
             plain,
             max_relative = 1e-12
         );
@@ -331,14 +356,12 @@ mod tests {
 
     #[test]
     fn the_number_of_threads_changes_no_bit() {
-        let (n, d) = (100, 300);
+        // enough work for three threads
+        let (n, d) = (200, 5000);
         let samples = standard_normals(&mut Seed::root(2).generator(), n * d);
         let with = |threads: usize| {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .expect("threads can be started")
-                .install(|| effective_rank(samples.clone(), d))
+            let traces = traces_with(samples.clone(), d, || threads).expect("four samples or more");
+            (traces.square_of_trace, traces.trace_of_square)
         };
         assert_eq!(with(1), with(3));
     }

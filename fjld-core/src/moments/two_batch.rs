@@ -1,0 +1,204 @@
+//! Signal and noise from the norms of gradients at two batch sizes: no per-example gradient is needed.
+//!
+//! With `g_b` the mean gradient of `b` examples and `g_B` that of `B > b`, `E |g_b|^2 = |G|^2 + Tr(Sigma) / b` and the same for `B`. Two
+//! equations, two unknowns (McCandlish, Kaplan, Amodei and the OpenAI Dota Team 2018, arXiv:1812.06162, appendix A.1):
+//!
+//! ```text
+//! |G|^2 = (B |g_B|^2 - b |g_b|^2) / (B - b)          S = Tr Sigma = (|g_b|^2 - |g_B|^2) / (1/b - 1/B)
+//! ```
+//!
+//! Either is unbiased for one step and very noisy. Their ratio is not unbiased, so that the steps' means are taken first.
+
+use crate::error::{Error, Result};
+
+/// Accumulated squared norms at two batch sizes.
+#[derive(Clone, Copy, Debug)]
+pub struct TwoBatch {
+    small: u64,
+    big: u64,
+    steps: u64,
+    small_norm: f64,
+    big_norm: f64,
+}
+
+/// Why two batch sizes give no ratio. A result, not an error.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum Undefined {
+    /// Nothing was pushed.
+    #[error("no step was taken in")]
+    NoSteps,
+    /// The estimate of `|G|^2` is not positive.
+    #[error(
+        "the estimate of |G|^2 is {estimate}, not positive: the steps show no signal to compare the noise with"
+    )]
+    NoSignal {
+        /// The estimate.
+        estimate: f64,
+    },
+    /// The estimate of `Tr Sigma` is not positive.
+    #[error(
+        "the estimate of Tr Sigma is {estimate}, not positive: the steps show no noise, and a ratio over it means nothing"
+    )]
+    NoNoise {
+        /// The estimate.
+        estimate: f64,
+    },
+}
+
+impl TwoBatch {
+    /// For batches of `small < big` examples.
+    ///
+    /// # Errors
+    /// When `small` is 0, or `big` is not above `small`.
+    pub fn new(small: u64, big: u64) -> Result<Self> {
+        if small == 0 {
+            return Err(Error::OutOfRange {
+                name: "the small batch size",
+                value: 0.0,
+                accepted: "at least 1",
+            });
+        }
+        if big <= small {
+            return Err(Error::OutOfRange {
+                name: "the big batch size",
+                value: big as f64,
+                accepted: "above the small one",
+            });
+        }
+        Ok(Self {
+            small,
+            big,
+            steps: 0,
+            small_norm: 0.0,
+            big_norm: 0.0,
+        })
+    }
+
+    /// Adds a step: `|g_b|^2` (the mean over several small batches is as good) and `|g_B|^2`, of gradients of means over examples.
+    ///
+    /// # Errors
+    /// When either is negative or not finite; nothing is added then.
+    pub fn push(&mut self, small_norm: f64, big_norm: f64) -> Result<()> {
+        for (name, value) in [("|g_small|^2", small_norm), ("|g_big|^2", big_norm)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(Error::OutOfRange {
+                    name,
+                    value,
+                    accepted: "finite and not negative",
+                });
+            }
+        }
+        self.steps += 1;
+        let weight = 1.0 / self.steps as f64;
+        self.small_norm += (small_norm - self.small_norm) * weight;
+        self.big_norm += (big_norm - self.big_norm) * weight;
+        Ok(())
+    }
+
+    /// How many steps were taken in.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The mean over steps of the estimate of `|G|^2`; unbiased, and negative now and then. `None` before the first step.
+    pub fn signal(&self) -> Option<f64> {
+        let (b, big) = (self.small as f64, self.big as f64);
+        (self.steps > 0).then(|| (big * self.big_norm - b * self.small_norm) / (big - b))
+    }
+
+    /// The mean over steps of the estimate of `S = Tr Sigma`, per example; unbiased, and negative now and then. `None` before the first
+    /// step.
+    pub fn noise(&self) -> Option<f64> {
+        let (b, big) = (self.small as f64, self.big as f64);
+        (self.steps > 0).then(|| (self.small_norm - self.big_norm) / (1.0 / b - 1.0 / big))
+    }
+
+    /// `C` per example, `|G|^2 / S`, a ratio of means over steps.
+    ///
+    /// # Errors
+    /// Where either mean is not positive, or there is none.
+    pub fn ratio(&self) -> std::result::Result<f64, Undefined> {
+        let (Some(signal), Some(noise)) = (self.signal(), self.noise()) else {
+            return Err(Undefined::NoSteps);
+        };
+        if noise <= 0.0 {
+            return Err(Undefined::NoNoise { estimate: noise });
+        }
+        if signal <= 0.0 {
+            return Err(Undefined::NoSignal { estimate: signal });
+        }
+        Ok(signal / noise)
+    }
+
+    /// The noise scale `B_simple = S / |G|^2` in examples.
+    ///
+    /// # Errors
+    /// As [`TwoBatch::ratio`].
+    pub fn noise_scale(&self) -> std::result::Result<f64, Undefined> {
+        self.ratio().map(|c| 1.0 / c)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+
+    #[test]
+    fn over_all_batches_of_a_small_population_both_estimates_average_to_the_truth() -> Result<()> {
+        // three equally likely gradients; every batch of four, whose first one and first two are the small batches
+        let gradients = [[1.0f64, 0.0], [-2.0, 3.0], [4.0, 1.5]];
+        let mean = [1.0f64, 1.5];
+        let signal = 1.0 + 2.25;
+        let noise = gradients
+            .iter()
+            .map(|g| (g[0] - mean[0]).powi(2) + (g[1] - mean[1]).powi(2))
+            .sum::<f64>()
+            / 3.0;
+        for small in [1usize, 2, 3] {
+            let mut both = TwoBatch::new(small as u64, 4)?;
+            for index in 0..81usize {
+                let batch = [1, 3, 9, 27].map(|place| gradients[index / place % 3]);
+                let norm = |count: usize| {
+                    let sum = |j: usize| batch[..count].iter().map(|g| g[j]).sum::<f64>();
+                    (sum(0).powi(2) + sum(1).powi(2)) / (count * count) as f64
+                };
+                both.push(norm(small), norm(4))?;
+            }
+            // 81 terms of size ten, in a difference that costs one digit
+            assert_relative_eq!(both.signal().expect("steps"), signal, max_relative = 1e-12);
+            assert_relative_eq!(both.noise().expect("steps"), noise, max_relative = 1e-12);
+            let scale = both.noise_scale().expect("both are positive");
+            assert_relative_eq!(scale, noise / signal, max_relative = 1e-12);
+            assert_eq!(both.steps(), 81);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_ratio_without_signal_or_without_noise_is_undefined() -> Result<()> {
+        let mut both = TwoBatch::new(1, 2)?;
+        assert_eq!(both.ratio(), Err(Undefined::NoSteps));
+        both.push(3.0, 1.0)?;
+        // 2 x 1 - 1 x 3, over 1
+        assert_eq!(both.ratio(), Err(Undefined::NoSignal { estimate: -1.0 }));
+        // means 2 and 2
+        both.push(1.0, 3.0)?;
+        assert_eq!(both.ratio(), Err(Undefined::NoNoise { estimate: 0.0 }));
+        Ok(())
+    }
+
+    #[test]
+    fn norms_and_sizes_that_can_not_be_are_refused() -> Result<()> {
+        assert!(TwoBatch::new(0, 2).is_err() && TwoBatch::new(2, 2).is_err());
+        let mut both = TwoBatch::new(1, 2)?;
+        let error = both.push(1.0, -1.0).expect_err("a norm is not negative");
+        assert_eq!(
+            error.to_string(),
+            "|g_big|^2 is -1; it must be finite and not negative"
+        );
+        assert!(both.push(f64::NAN, 1.0).is_err());
+        assert_eq!(both.steps(), 0);
+        Ok(())
+    }
+}
