@@ -2,11 +2,15 @@
 
 mod batch_size;
 mod entropy_rate;
+mod fisher_is_inverse_covariance;
 mod kl_information;
+mod natural_gradient;
+mod natural_gradient_equivariance;
 mod one_nat;
 mod orthogonal_invariance;
 mod phase_precedes_accuracy;
 mod ratio_definition;
+mod ratio_is_jeffreys;
 mod ratio_tracks_accuracy;
 mod runs;
 mod theorem_1;
@@ -65,10 +69,14 @@ pub fn all() -> Vec<Claim> {
     vec![
         ratio_definition::claim(),
         batch_size::claim(),
+        fisher_is_inverse_covariance::claim(),
+        ratio_is_jeffreys::claim(),
         theorem_1::claim(),
         theorem_2::claim(),
         theorem_2_corrected::claim(),
         orthogonal_invariance::claim(),
+        natural_gradient::claim(),
+        natural_gradient_equivariance::claim(),
         kl_information::claim(),
         one_nat::claim(),
         entropy_rate::claim(),
