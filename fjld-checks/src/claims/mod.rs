@@ -1,12 +1,22 @@
 //! The claims: a file each, and one list.
 
 mod batch_size;
+mod diagonal_dominance;
+mod entropy;
+mod entropy_production;
 mod entropy_rate;
+mod fisher_is_inverse_covariance;
+mod hadamard_exact;
+mod high_fisher_success;
+mod jeffreys_density;
 mod kl_information;
+mod natural_gradient;
+mod natural_gradient_equivariance;
 mod one_nat;
 mod orthogonal_invariance;
 mod phase_precedes_accuracy;
 mod ratio_definition;
+mod ratio_is_jeffreys;
 mod ratio_tracks_accuracy;
 mod runs;
 mod theorem_1;
@@ -65,13 +75,23 @@ pub fn all() -> Vec<Claim> {
     vec![
         ratio_definition::claim(),
         batch_size::claim(),
+        fisher_is_inverse_covariance::claim(),
+        jeffreys_density::claim(),
+        ratio_is_jeffreys::claim(),
         theorem_1::claim(),
         theorem_2::claim(),
         theorem_2_corrected::claim(),
         orthogonal_invariance::claim(),
+        natural_gradient::claim(),
+        natural_gradient_equivariance::claim(),
+        high_fisher_success::claim(),
+        hadamard_exact::claim(),
+        diagonal_dominance::claim(),
         kl_information::claim(),
         one_nat::claim(),
+        entropy::claim(),
         entropy_rate::claim(),
+        entropy_production::claim(),
         phase_precedes_accuracy::claim(),
         ratio_tracks_accuracy::claim(),
     ]

@@ -1,19 +1,16 @@
 //! The document's Jeffreys density `1/sqrt(det D)`, in logarithms, and how far `D` is from a sphere.
 
+use super::factor::{check_square, definite_factor};
 use crate::error::{Error, Result};
-use faer::{MatRef, Side};
+use faer::MatRef;
 
 /// `log det D` of a symmetric positive definite `D`, `[d, d]`, through its Cholesky factor.
 ///
 /// # Errors
-/// When `D` is not positive definite (a singular `D` has determinant 0, whose logarithm does not exist).
+/// When `D` is not square or not finite, or not positive definite to rounding (a singular `D` has determinant 0, whose logarithm does
+/// not exist).
 pub fn log_determinant(covariance: MatRef<'_, f64>) -> Result<f64> {
-    let factor = covariance
-        .llt(Side::Lower)
-        .map_err(|_| Error::NotACovariance {
-            what: "the covariance",
-            accepted: "positive definite: some direction has no variance, so its log determinant does not exist",
-        })?;
+    let factor = definite_factor(covariance)?;
     let l = factor.L();
     Ok((0..l.nrows()).map(|i| 2.0 * l[(i, i)].ln()).sum())
 }
@@ -45,8 +42,9 @@ pub fn log_jeffreys_diagonal(variances: &[f64]) -> Result<f64> {
 /// Statistics* 11).
 ///
 /// # Errors
-/// When the trace is not positive.
+/// When `D` is not square or not finite, or its trace is not positive.
 pub fn sphericity(covariance: MatRef<'_, f64>) -> Result<f64> {
+    check_square(covariance, "a side of the covariance")?;
     let d = covariance.nrows() as f64;
     let trace: f64 = (0..covariance.nrows()).map(|i| covariance[(i, i)]).sum();
     if trace.is_nan() || trace <= 0.0 {
@@ -107,6 +105,7 @@ mod tests {
         assert!(log_jeffreys_diagonal(&[1.0, 0.0]).is_err());
         assert!(log_jeffreys_diagonal(&[f64::NAN]).is_err());
         assert!(sphericity(Mat::<f64>::zeros(2, 2).as_ref()).is_err());
+        assert!(sphericity(mat![[1.0, 0.0], [f64::NAN, 1.0]].as_ref()).is_err());
         Ok(())
     }
 }

@@ -1,7 +1,9 @@
 //! The squared Mahalanobis length of the mean, the form that every invertible change of parameters leaves alone.
 
-use crate::error::{Error, Result};
-use faer::{MatRef, Side};
+use super::factor::check_vector;
+use super::spectrum::{Component, Spectrum};
+use crate::error::Result;
+use faer::MatRef;
 
 /// `t = mu' D^+ mu` with the rank of `D`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,38 +21,19 @@ pub struct Mahalanobis {
 /// Unlike `C`, `t / rank(D)` has the same value in every chart as long as `mean` lies in the range of `D`.
 ///
 /// # Errors
-/// When the lengths differ, or the covariance has no finite eigenvalues or a clearly negative one.
+/// When the lengths differ, an entry is not finite, or the covariance has a clearly negative eigenvalue.
 pub fn mahalanobis(mean: &[f64], covariance: MatRef<'_, f64>) -> Result<Mahalanobis> {
     let d = covariance.nrows();
-    if mean.len() != d {
-        return Err(Error::Length {
-            what: "the mean",
-            expected: d,
-            got: mean.len(),
-        });
-    }
-    let refused = Error::NotACovariance {
-        what: "the covariance",
-        accepted: "a symmetric matrix of finite numbers with no negative eigenvalue",
-    };
-    let Ok(eigen) = covariance.self_adjoint_eigen(Side::Lower) else {
-        return Err(refused);
-    };
-    let values = eigen.S().column_vector();
-    let largest = (0..d).map(|i| values[i].abs()).fold(0.0, f64::max);
-    let cutoff = d as f64 * f64::EPSILON * largest;
-    if (0..d).any(|i| !values[i].is_finite() || values[i] < -cutoff) {
-        return Err(refused);
-    }
+    check_vector(mean, d, "the mean")?;
     let (mut squared_length, mut rank, mut outside, mut total) = (0.0, 0, 0.0, 0.0);
-    for i in 0..d {
-        let along: f64 = (0..d).map(|j| eigen.U()[(j, i)] * mean[j]).sum();
+    for Component { along, variance } in Spectrum::of(covariance)?.components(mean) {
         total += along * along;
-        if values[i] > cutoff {
-            squared_length += along * along / values[i];
-            rank += 1;
-        } else {
-            outside += along * along;
+        match variance {
+            Some(variance) => {
+                squared_length += along * along / variance;
+                rank += 1;
+            }
+            None => outside += along * along,
         }
     }
     Ok(Mahalanobis {
@@ -99,5 +82,6 @@ mod tests {
         assert!(mahalanobis(&[1.0], mat![[-1.0]].as_ref()).is_err());
         assert!(mahalanobis(&[1.0], mat![[f64::NAN]].as_ref()).is_err());
         assert!(mahalanobis(&[1.0, 2.0], mat![[1.0]].as_ref()).is_err());
+        assert!(mahalanobis(&[f64::NAN], mat![[1.0]].as_ref()).is_err());
     }
 }

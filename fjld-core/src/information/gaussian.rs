@@ -1,9 +1,10 @@
-//! Entropy, its rate, and what a gradient observation tells, all in nats, for Gaussian gradients `g ~ N(mu, D)`.
+//! Entropy, its rate, and what one gradient tells.
 
 use crate::error::{Error, Result};
+use crate::geometry::factor::{check_shape, definite_factor};
 use crate::geometry::{log_determinant, mahalanobis};
 use faer::linalg::solvers::Solve;
-use faer::{Mat, MatRef, Side};
+use faer::{Mat, MatRef};
 
 /// `H = (1/2) log det(2 pi e D)`, the differential entropy of `N(mu, D)` (Cover and Thomas 2006, theorem 8.4.1).
 ///
@@ -18,21 +19,11 @@ pub fn gaussian_entropy(covariance: MatRef<'_, f64>) -> Result<f64> {
 /// `dH/dt = +(1/2) Tr(D^-1 dD/dt)`, from `d log det D = Tr(D^-1 dD)` (Jacobi's formula).
 ///
 /// # Errors
-/// When `D` is not positive definite, or the shapes differ.
+/// When `D` is not positive definite, the shapes differ, or an entry is not finite.
 pub fn entropy_rate(covariance: MatRef<'_, f64>, derivative: MatRef<'_, f64>) -> Result<f64> {
-    if derivative.nrows() != covariance.nrows() || derivative.ncols() != covariance.ncols() {
-        return Err(Error::Length {
-            what: "the derivative of the covariance",
-            expected: covariance.nrows(),
-            got: derivative.nrows(),
-        });
-    }
-    let Ok(factor) = covariance.llt(Side::Lower) else {
-        return Err(Error::NotACovariance {
-            what: "the covariance",
-            accepted: "positive definite",
-        });
-    };
+    let factor = definite_factor(covariance)?;
+    let d = covariance.nrows();
+    check_shape(derivative, d, d, "the derivative of the covariance")?;
     let solved = factor.solve(derivative);
     Ok(0.5 * (0..solved.nrows()).map(|i| solved[(i, i)]).sum::<f64>())
 }
@@ -60,13 +51,13 @@ pub fn kl_from_no_mean(mean: &[f64], covariance: MatRef<'_, f64>) -> Result<f64>
 /// `theta ~ N(0, tau^2 1)`, which is the mutual information (Cover and Thomas 2006, section 9.4). It does not contain `mu`.
 ///
 /// # Errors
-/// When `D` is not positive definite, or `tau` is not positive.
+/// When `D` is not positive definite, or `tau` is not positive and finite.
 pub fn expected_gain(covariance: MatRef<'_, f64>, tau: f64) -> Result<f64> {
-    if tau.is_nan() || tau <= 0.0 {
+    if !(tau > 0.0 && tau.is_finite()) {
         return Err(Error::OutOfRange {
             name: "the prior's standard deviation",
             value: tau,
-            accepted: "positive",
+            accepted: "positive and finite",
         });
     }
     let d = covariance.nrows();

@@ -1,0 +1,289 @@
+//! The natural gradient with the inverse covariance as its metric.
+
+use super::{Claim, Origin, Sentence};
+use crate::evidence::rational::{Matrix, Q, q, tuple};
+use crate::evidence::search::{Axis, Part, search};
+use crate::evidence::{Check, Draw, Finding, Kind, Planted, Role, Size, Spec, Worlds};
+use num_traits::Zero;
+
+/// See the module.
+pub fn claim() -> Claim {
+    Claim {
+        id: "natural-gradient-equivariance",
+        origin: Origin::Document,
+        statement: "With the information I = D^-1 the natural gradient, the direction that does not depend on the chart, is I^-1 times the gradient.",
+        sentence: Some(Sentence {
+            section: "2. Natural Gradient Connection",
+            line: 82,
+            sha256: "10743da9cb82638277d9a6b22c83f309b27f3b5a7f709aba1b75d9d3fdada842",
+            status: "definition",
+        }),
+        holds_when: Some("the charts differ by an orthogonal map"),
+        corrected: Some(
+            "I^-1 mu = D mu becomes J'DJJ'mu in the chart phi, theta = J phi, where a vector becomes J^-1 D mu; it also moves each coordinate in proportion to its variance, so the noisiest most. With the metric F = D, which does take J'DJ, F^-1 mu becomes J^-1 F^-1 mu for every invertible J.",
+        ),
+        scenarios: &[],
+        checks: vec![
+            equivariant(
+                "all-charts",
+                Role::AsWritten,
+                "v = D mu becomes J^-1 v for every invertible J",
+                World {
+                    metric: Metric::Information,
+                    maps: Maps::Invertible,
+                },
+            ),
+            equivariant(
+                "orthogonal",
+                Role::HoldsWhen,
+                "v = D mu becomes J^-1 v for every orthogonal J",
+                World {
+                    metric: Metric::Information,
+                    maps: Maps::Orthogonal { sixty_fourths: 0 },
+                },
+            ),
+            amplifies(),
+            equivariant(
+                "noise-as-metric",
+                Role::Corrected,
+                "v = D^-1 mu becomes J^-1 v for every invertible J",
+                World {
+                    metric: Metric::Noise { sixty_fourths: 0 },
+                    maps: Maps::Invertible,
+                },
+            ),
+        ],
+    }
+}
+
+/// What the gradient is divided by.
+#[derive(Clone, Copy)]
+enum Metric {
+    /// `I = D^-1`.
+    Information,
+    /// `F = D`, off by `sixty_fourths/64` in the new chart.
+    Noise { sixty_fourths: i64 },
+}
+
+#[derive(Clone, Copy)]
+enum Maps {
+    Invertible,
+    /// Rotations with a rational half tangent, the second axis stretched by `1 + sixty_fourths/64`.
+    Orthogonal {
+        sixty_fourths: i64,
+    },
+    /// One parameter with its sign changed, or not.
+    Signs,
+}
+
+#[derive(Clone, Copy)]
+struct World {
+    metric: Metric,
+    maps: Maps,
+}
+
+struct Case {
+    mean: Vec<Q>,
+    covariance: Matrix,
+    jacobian: Matrix,
+}
+
+fn parts(maps: Maps) -> Vec<Part<Case>> {
+    let covariance: &[Axis] = &[Axis::Positive, Axis::Any, Axis::Positive];
+    let plane = |axes: &[Axis], height, map: Box<dyn Fn(&[Q]) -> Option<Matrix>>| {
+        Part::new(&[&[Axis::Any; 2], covariance, axes], height, move |c| {
+            let covariance = Matrix::symmetric(2, &c[2..5]);
+            let jacobian = map(&c[5..])?;
+            covariance.is_positive_definite().then(|| Case {
+                mean: c[..2].to_vec(),
+                covariance,
+                jacobian,
+            })
+        })
+    };
+    let line = |maps: &'static [Axis]| {
+        Part::new(&[&[Axis::NonZero, Axis::Positive], maps], 3, |c| {
+            Some(Case {
+                mean: c[..1].to_vec(),
+                covariance: Matrix::diagonal(&c[1..2]),
+                jacobian: match c.get(2) {
+                    Some(slope) => Matrix::diagonal(std::slice::from_ref(slope)),
+                    None => Matrix::diagonal(&[q(-1, 1)]),
+                },
+            })
+        })
+    };
+    match maps {
+        Maps::Signs => vec![line(&[])],
+        Maps::Invertible => {
+            let any = |c: &[Q]| {
+                let jacobian = Matrix(vec![c[..2].to_vec(), c[2..].to_vec()]);
+                (!jacobian.determinant().is_zero()).then_some(jacobian)
+            };
+            vec![
+                line(&[Axis::NonZero]),
+                plane(&[Axis::Any; 4], 1, Box::new(any)),
+            ]
+        }
+        Maps::Orthogonal { sixty_fourths } => {
+            let rotation = move |c: &[Q]| {
+                // with t the tangent of half the angle: cos = (1 - t^2)/(1 + t^2), sin = 2t/(1 + t^2)
+                let square = &c[0] * &c[0];
+                let below = q(1, 1) + &square;
+                let (cos, sin) = ((q(1, 1) - square) / &below, q(2, 1) * &c[0] / below);
+                let stretch = q(64 + sixty_fourths, 64);
+                Some(Matrix(vec![
+                    vec![cos.clone(), -&sin * &stretch],
+                    vec![sin, cos * stretch],
+                ]))
+            };
+            vec![plane(&[Axis::Any], 2, Box::new(rotation))]
+        }
+    }
+}
+
+/// The document's or our natural gradient; `excess` multiplies the metric.
+fn natural(metric: Metric, mean: &[Q], covariance: &Matrix, excess: &Q) -> Vec<Q> {
+    let scaled = match metric {
+        Metric::Information => covariance.apply(mean),
+        Metric::Noise { .. } => covariance
+            .inverse()
+            .expect("only definite noise is decoded")
+            .apply(mean),
+    };
+    scaled.iter().map(|v| v / excess).collect()
+}
+
+fn examine(world: &World, _: &Draw) -> Finding {
+    let metric = world.metric;
+    let excess = match metric {
+        Metric::Information => q(1, 1),
+        Metric::Noise { sixty_fourths } => q(64 + sixty_fourths, 64),
+    };
+    search(&parts(world.maps), |case| {
+        let j = &case.jacobian;
+        let here = natural(metric, &case.mean, &case.covariance, &q(1, 1));
+        let mean = j.transpose().apply(&case.mean);
+        let there = natural(metric, &mean, &case.covariance.pulled_back(j), &excess);
+        let carried = j
+            .inverse()
+            .expect("only invertible J are decoded")
+            .apply(&here);
+        (there != carried).then(|| {
+            format!(
+                "mu = {}, D = {}, J = {j}: in the new chart it is {}, and the old one carried over {}",
+                tuple(&case.mean),
+                case.covariance,
+                tuple(&there),
+                tuple(&carried),
+            )
+        })
+    })
+}
+
+fn equivariant(id: &'static str, role: Role, hypothesis: &'static str, real: World) -> Check {
+    // either metric has its own way to be off by a little
+    let defect = match real.metric {
+        Metric::Information => Planted {
+            what: "rotations with the second axis stretched by 1/64",
+            size: 1.0 / 64.0,
+            world: World {
+                maps: Maps::Orthogonal { sixty_fourths: 1 },
+                ..real
+            },
+        },
+        Metric::Noise { .. } => Planted {
+            what: "a metric that is 1/64 too large in the new chart",
+            size: 1.0 / 64.0,
+            world: World {
+                metric: Metric::Noise { sixty_fourths: 1 },
+                ..real
+            },
+        },
+    };
+    let spec = Spec {
+        id,
+        role,
+        kind: Kind::Exact,
+        hypothesis,
+        tolerance: 0.0,
+        detectable: Size::of(
+            "relative error of the metric, or stretch of an axis",
+            1.0 / 64.0,
+        ),
+    };
+    let worlds = Worlds {
+        real,
+        defect,
+        truth: Planted {
+            what: "one parameter with its sign changed",
+            size: 0.0,
+            world: World {
+                maps: Maps::Signs,
+                ..real
+            },
+        },
+    };
+    Check::new(spec, worlds, examine)
+}
+
+/// Independent coordinates with the same mean; the larger variance is `1 + sixty_fourths/64` times what `D` says.
+struct Coordinates {
+    equal: bool,
+    sixty_fourths: i64,
+}
+
+fn examine_amplification(world: &Coordinates, _: &Draw) -> Finding {
+    let equal = world.equal;
+    let part = Part::new(&[&[Axis::NonZero], &[Axis::Positive; 2]], 4, move |c| {
+        (!equal || c[1] == c[2]).then(|| (c[0].clone(), c[1].clone(), c[2].clone()))
+    });
+    let excess = q(64 + world.sixty_fourths, 64);
+    search(&[part], |(mean, first, second)| {
+        let covariance = Matrix::diagonal(&[first * &excess, second.clone()]);
+        let means = [mean.clone(), mean.clone()];
+        let v = natural(Metric::Information, &means, &covariance, &q(1, 1));
+        // moves in the proportion of the variances
+        (&v[0] * second != &v[1] * first).then(|| {
+            format!(
+                "mu = {}, variances {first} and {second}: it moves by {}",
+                tuple(&means),
+                tuple(&v)
+            )
+        })
+    })
+}
+
+fn amplifies() -> Check {
+    let spec = Spec {
+        id: "noisiest-most",
+        role: Role::Corrected,
+        kind: Kind::Exact,
+        hypothesis: "with equal means and independent coordinates, D mu moves them in the proportion of their variances",
+        tolerance: 0.0,
+        detectable: Size::of("relative error of one variance", 1.0 / 64.0),
+    };
+    let worlds = Worlds {
+        real: Coordinates {
+            equal: false,
+            sixty_fourths: 0,
+        },
+        defect: Planted {
+            what: "one variance that is 1/64 too large",
+            size: 1.0 / 64.0,
+            world: Coordinates {
+                equal: false,
+                sixty_fourths: 1,
+            },
+        },
+        truth: Planted {
+            what: "equal variances",
+            size: 0.0,
+            world: Coordinates {
+                equal: true,
+                sixty_fourths: 0,
+            },
+        },
+    };
+    Check::new(spec, worlds, examine_amplification)
+}
