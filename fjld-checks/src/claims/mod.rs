@@ -1,6 +1,7 @@
 //! The claims: a file each, and one list.
 
 mod batch_size;
+mod diagonal_for_ratio;
 mod entropy_rate;
 mod kl_information;
 mod one_nat;
@@ -68,6 +69,7 @@ pub fn all() -> Vec<Claim> {
         theorem_1::claim(),
         theorem_2::claim(),
         theorem_2_corrected::claim(),
+        diagonal_for_ratio::claim(),
         orthogonal_invariance::claim(),
         kl_information::claim(),
         one_nat::claim(),
