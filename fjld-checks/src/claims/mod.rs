@@ -2,6 +2,7 @@
 
 mod batch_size;
 mod diagonal_for_ratio;
+mod drift_horizon;
 mod entropy_rate;
 mod kl_information;
 mod one_nat;
@@ -70,6 +71,7 @@ pub fn all() -> Vec<Claim> {
         theorem_2::claim(),
         theorem_2_corrected::claim(),
         diagonal_for_ratio::claim(),
+        drift_horizon::claim(),
         orthogonal_invariance::claim(),
         kl_information::claim(),
         one_nat::claim(),
