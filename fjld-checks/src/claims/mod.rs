@@ -1,6 +1,7 @@
 //! The claims: a file each, and one list.
 
 mod batch_size;
+mod descent_boundary;
 mod diagonal_for_ratio;
 mod drift_horizon;
 mod entropy_rate;
@@ -72,6 +73,7 @@ pub fn all() -> Vec<Claim> {
         theorem_2_corrected::claim(),
         diagonal_for_ratio::claim(),
         drift_horizon::claim(),
+        descent_boundary::claim(),
         orthogonal_invariance::claim(),
         kl_information::claim(),
         one_nat::claim(),
