@@ -12,6 +12,7 @@ mod phase_precedes_accuracy;
 mod ratio_definition;
 mod ratio_tracks_accuracy;
 mod runs;
+mod sample_count;
 mod theorem_1;
 mod theorem_2;
 mod theorem_2_corrected;
@@ -71,6 +72,7 @@ pub fn all() -> Vec<Claim> {
         theorem_1::claim(),
         theorem_2::claim(),
         theorem_2_corrected::claim(),
+        sample_count::claim(),
         diagonal_for_ratio::claim(),
         drift_horizon::claim(),
         descent_boundary::claim(),
