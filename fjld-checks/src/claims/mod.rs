@@ -5,6 +5,9 @@ mod descent_boundary;
 mod diagonal_for_ratio;
 mod drift_horizon;
 mod entropy_rate;
+mod heavy_tailed_laws;
+mod heavy_tailed_shape;
+mod heavy_tails;
 mod kl_information;
 mod one_nat;
 mod orthogonal_invariance;
@@ -76,6 +79,7 @@ pub fn all() -> Vec<Claim> {
         diagonal_for_ratio::claim(),
         drift_horizon::claim(),
         descent_boundary::claim(),
+        heavy_tails::claim(),
         orthogonal_invariance::claim(),
         kl_information::claim(),
         one_nat::claim(),
