@@ -1,5 +1,6 @@
 //! The claims: a file each, and one list.
 
+mod adaptive;
 mod batch_size;
 mod descent_boundary;
 mod diagonal_for_ratio;
@@ -80,6 +81,7 @@ pub fn all() -> Vec<Claim> {
         drift_horizon::claim(),
         descent_boundary::claim(),
         heavy_tails::claim(),
+        adaptive::claim(),
         orthogonal_invariance::claim(),
         kl_information::claim(),
         one_nat::claim(),
