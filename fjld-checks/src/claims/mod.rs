@@ -1,12 +1,19 @@
 //! The claims: a file each, and one list.
 
+mod adaptive;
 mod batch_size;
+mod descent_boundary;
 mod diagonal_dominance;
+mod diagonal_for_ratio;
+mod drift_horizon;
 mod entropy;
 mod entropy_production;
 mod entropy_rate;
 mod fisher_is_inverse_covariance;
 mod hadamard_exact;
+mod heavy_tailed_laws;
+mod heavy_tailed_shape;
+mod heavy_tails;
 mod high_fisher_success;
 mod jeffreys_density;
 mod kl_information;
@@ -19,6 +26,7 @@ mod ratio_definition;
 mod ratio_is_jeffreys;
 mod ratio_tracks_accuracy;
 mod runs;
+mod sample_count;
 mod theorem_1;
 mod theorem_2;
 mod theorem_2_corrected;
@@ -81,6 +89,12 @@ pub fn all() -> Vec<Claim> {
         theorem_1::claim(),
         theorem_2::claim(),
         theorem_2_corrected::claim(),
+        sample_count::claim(),
+        diagonal_for_ratio::claim(),
+        drift_horizon::claim(),
+        descent_boundary::claim(),
+        heavy_tails::claim(),
+        adaptive::claim(),
         orthogonal_invariance::claim(),
         natural_gradient::claim(),
         natural_gradient_equivariance::claim(),

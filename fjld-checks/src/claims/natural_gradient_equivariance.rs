@@ -88,9 +88,12 @@ struct Case {
     jacobian: Matrix,
 }
 
+/// Makes a Jacobian of coordinates, or `None` outside the domain.
+type Map = dyn Fn(&[Q]) -> Option<Matrix>;
+
 fn parts(maps: Maps) -> Vec<Part<Case>> {
     let covariance: &[Axis] = &[Axis::Positive, Axis::Any, Axis::Positive];
-    let plane = |axes: &[Axis], height, map: Box<dyn Fn(&[Q]) -> Option<Matrix>>| {
+    let plane = |axes: &[Axis], height, map: Box<Map>| {
         Part::new(&[&[Axis::Any; 2], covariance, axes], height, move |c| {
             let covariance = Matrix::symmetric(2, &c[2..5]);
             let jacobian = map(&c[5..])?;
