@@ -47,7 +47,7 @@ pub fn terminal(report: &Report) -> String {
             claim.checks.len()
         );
         let row = format!(
-            "{:<25} {:<13} {corrected:<13} {checks}",
+            "{:<29} {:<13} {corrected:<13} {checks}",
             claim.id,
             claim.verdict.name()
         );
