@@ -4,6 +4,7 @@
 //! the caller's to know: nothing here changes with it, and every number that comes out is per such row.
 
 mod blocks;
+mod columns;
 pub mod effective_rank;
 mod full;
 mod layout;
@@ -22,7 +23,7 @@ pub use window::{ExponentialMoments, Window};
 use crate::error::{Error, Result};
 use blocks::Blocks;
 use candle_core::{DType, Tensor};
-use std::ops::Range;
+use columns::{COLUMNS, accumulate, first_not_finite};
 
 /// A number type that samples come in. Arithmetic is in `f64` whatever comes in.
 pub trait Sample: Copy + Into<f64> {
@@ -50,9 +51,6 @@ pub struct Moments {
     resolution: f64,
     blocks: Blocks,
 }
-
-/// Columns worked on at a time: mean, scatter and a few rows of them fit in the innermost caches.
-const COLUMNS: usize = 1024;
 
 /// Rows merged at a time by [`Moments::push_batch`].
 const ROWS: usize = 64;
@@ -273,44 +271,6 @@ impl Moments {
         }
         Ok((self.count - 1) as f64)
     }
-}
-
-/// Adds a stretch of `columns` of every row to `sums`, by `add(sum, x, centre)` in the order of the rows. Four rows at a time, so that a
-/// sum is fetched and put back once for all four.
-fn accumulate<T: Sample>(
-    sums: &mut [f64],
-    centre: &[f64],
-    rows: &[T],
-    d: usize,
-    columns: Range<usize>,
-    add: impl Fn(f64, f64, f64) -> f64,
-) {
-    let quads = rows.chunks_exact(4 * d);
-    let last = quads.remainder();
-    for quad in quads {
-        let [a, b, c, e] = [0, 1, 2, 3].map(|row| &quad[row * d..][columns.clone()]);
-        let entries = a.iter().zip(b).zip(c.iter().zip(e));
-        for ((sum, &m), ((&a, &b), (&c, &e))) in sums.iter_mut().zip(centre).zip(entries) {
-            let two = add(add(*sum, a.into(), m), b.into(), m);
-            *sum = add(add(two, c.into(), m), e.into(), m);
-        }
-    }
-    for row in last.chunks_exact(d) {
-        for ((sum, &m), &x) in sums.iter_mut().zip(centre).zip(&row[columns.clone()]) {
-            *sum = add(*sum, x.into(), m);
-        }
-    }
-}
-
-/// The place of the first entry that is NaN or infinite. Stretches are looked at without stopping, which the compiler does many entries at
-/// a time.
-fn first_not_finite<T: Sample>(samples: &[T]) -> Option<usize> {
-    let is_bad = |&v: &T| !v.into().is_finite();
-    let stretches = samples.chunks(COLUMNS);
-    let bad = stretches
-        .enumerate()
-        .find(|(_, stretch)| stretch.iter().fold(false, |any, v| any | is_bad(v)));
-    bad.and_then(|(index, stretch)| Some(index * COLUMNS + stretch.iter().position(is_bad)?))
 }
 
 /// The weights of Chan's rule for joining `a` earlier and `b` later samples.
