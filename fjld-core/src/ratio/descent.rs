@@ -156,7 +156,7 @@ mod tests {
         let descent = Descent::of(&gradient, covariance().as_ref(), hessian.as_ref())?;
         for eta in [0.01, 0.3, 0.7, 1.5] {
             let mut change = 0.0;
-            for column in 0..2 {
+            for column in [0, 1] {
                 for sign in [2f64.sqrt(), -(2f64.sqrt())] {
                     let after =
                         [0, 1].map(|i| theta[i] - eta * (gradient[i] + sign * ROOT[i][column]));
