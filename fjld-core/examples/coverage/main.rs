@@ -23,8 +23,8 @@ const REPETITIONS: usize = 1000;
 /// Repetitions that are drawn and added up together.
 const CHUNK: usize = 20;
 
-/// The root of all seeds.
-const SEED: u64 = 20;
+/// The root of all seeds. Not the one that the methods were shaped on.
+const SEED: u64 = 21;
 
 /// What one cell of the table adds up.
 #[derive(Clone, Copy, Default)]

@@ -161,11 +161,15 @@ impl Spread {
     /// h(x) = 1 - m (8/r^2 + 24 b^2 n x) / (3 (4 b n x + 2/r)^2)    kept within .1 and .5; 1/3 for a chi-square
     /// ```
     ///
-    /// Below `x = 0`, where no `C` lies, all but `R` keep their values at 0. The ends are finite, not below `-1/n`, and hold the debiased
-    /// ratio between them. For isotropic Gaussian noise the powers are those of Sankaran (1959, *Biometrika* 46).
+    /// Below `x = 0`, where no `C` lies, all but `R` keep their values at 0. The ends hold the debiased ratio between them, are not below
+    /// `-1/n`, and are finite for a finite quantile. For isotropic Gaussian noise the powers are those of Sankaran (1959, *Biometrika* 46).
     pub fn interval(&self, samples: u64, plug_in: f64, quantile: f64) -> (f64, f64) {
         let n = samples as f64;
         let debiased = plug_in - 1.0 / n;
+        // a level within rounding of 1 has no quantile
+        if quantile.is_infinite() {
+            return (-1.0 / n, f64::INFINITY);
+        }
         let end = |side: f64| {
             // in u = ln(n x + 1) the excess goes from positive to negative
             let (mut below, mut above) = (-RANGE, RANGE);

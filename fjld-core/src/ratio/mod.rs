@@ -63,7 +63,7 @@ pub enum Undefined {
         /// See [`Moments::rounding_floor`].
         floor: f64,
     },
-    /// The jackknife needs a variance after a sample is left out.
+    /// There has to be a variance after a sample is left out.
     #[error("an interval needs at least 3 samples; there are {samples}")]
     TooFewForInterval {
         /// The number of samples.
@@ -117,8 +117,16 @@ impl Interval {
 impl Ratio {
     /// Estimates `C` from `n` exchangeable draws, with an interval of nominal coverage `level`.
     ///
-    /// The interval is a delete-one jackknife of the debiased ratio (Efron and Stein 1981; with unequal blocks, Busing, Meijer and van
-    /// der Leeden 1999, *Statistics and Computing* 9) with Student's quantile. It costs `O(n d)`. Its weak corner is small `n d`.
+    /// The interval ([`Summary::interval`], [`Spread::interval`]) was chosen by how often it holds `C`: `coverage/README.md` beside this
+    /// crate's sources has the study and its table. In short, at a nominal .95, over dimensions 1 to 1000, noise from isotropic to a
+    /// condition of 1e8, 10 to 1000 samples and `C` from .001 to 100: Gaussian noise is covered .90 or more everywhere, .93 and more where
+    /// `n C >= 10`; it is least where the mean lies along the noisiest of many directions and `C` is about `1/n`. **It covers too little**
+    /// (down to .86) for heavy tails (Student's law with 5 degrees of freedom, `n = 10`, many directions) and for skewed noise (exponential,
+    /// `n` up to 30, few directions): so few samples do not show how much `Tr D_hat` varies. It covers too much, .97 and above, where
+    /// there is next to no signal or the noise lies in one direction. With five samples or fewer of noise in one direction its lower end
+    /// is `-1/n`. Beyond 2048 dimensions the store that it is made from is folded, which widens it once the effective rank exceeds that.
+    ///
+    /// The cost beside the moments is `min(n, 256)^2 min(d, 2048) / 2` multiplications.
     ///
     /// # Errors
     /// When there are fewer than two samples, or `level` is not inside `(0, 1)`.
