@@ -10,6 +10,7 @@ mod heavy_tailed_laws;
 mod heavy_tailed_shape;
 mod heavy_tails;
 mod kl_information;
+mod listing_diagonal;
 mod one_nat;
 mod orthogonal_invariance;
 mod phase_precedes_accuracy;
@@ -82,6 +83,7 @@ pub fn all() -> Vec<Claim> {
         descent_boundary::claim(),
         heavy_tails::claim(),
         adaptive::claim(),
+        listing_diagonal::claim(),
         orthogonal_invariance::claim(),
         kl_information::claim(),
         one_nat::claim(),
