@@ -9,6 +9,7 @@ mod entropy_rate;
 mod heavy_tailed_laws;
 mod heavy_tailed_shape;
 mod heavy_tails;
+mod implicit_jeffreys;
 mod kl_information;
 mod listing_diagonal;
 mod one_nat;
@@ -18,6 +19,7 @@ mod ratio_definition;
 mod ratio_tracks_accuracy;
 mod runs;
 mod sample_count;
+mod stationary;
 mod theorem_1;
 mod theorem_2;
 mod theorem_2_corrected;
@@ -83,6 +85,7 @@ pub fn all() -> Vec<Claim> {
         descent_boundary::claim(),
         heavy_tails::claim(),
         adaptive::claim(),
+        implicit_jeffreys::claim(),
         listing_diagonal::claim(),
         orthogonal_invariance::claim(),
         kl_information::claim(),
