@@ -1,10 +1,11 @@
 //! `C > 1` as the border of learning.
 
+use super::quadratic_step::{Case, Steps, part};
 use super::{Claim, Origin, Sentence};
-use crate::evidence::rational::{Q, dot, q, squared_norm, tuple};
+use crate::evidence::rational::{Q, q};
 use crate::evidence::search::{Axis, Part, search};
 use crate::evidence::{Check, Draw, Finding, Kind, Planted, Role, Size, Spec, Worlds};
-use num_traits::{One, Signed, Zero};
+use num_traits::{One, Signed};
 
 /// See the module.
 pub fn claim() -> Claim {
@@ -35,117 +36,6 @@ pub fn claim() -> Claim {
             robbins_monro(),
         ],
     }
-}
-
-/// A step on `L = theta'H theta / 2` in the axes of `H`, where `mu = H theta`. Of `D` only the diagonal there has a say: neither
-/// `Tr D` nor `E L` contains the rest.
-struct Case {
-    step: Q,
-    curvatures: Vec<Q>,
-    mean: Vec<Q>,
-    variances: Vec<Q>,
-}
-
-impl Case {
-    fn signal(&self) -> Q {
-        squared_norm(&self.mean)
-    }
-
-    fn noise(&self) -> Q {
-        self.variances.iter().sum()
-    }
-
-    fn ratio(&self) -> Q {
-        self.signal() / self.noise()
-    }
-
-    /// `E L(theta - eta g) - L(theta)`, coordinate by coordinate from the second moment of `theta - eta g`.
-    fn change(&self) -> Q {
-        self.axes()
-            .map(|(h, m, v)| {
-                let theta = m / h;
-                let centre = &theta - &self.step * m;
-                let second = &centre * &centre + &self.step * &self.step * v;
-                h * (second - &theta * &theta) / q(2, 1)
-            })
-            .sum()
-    }
-
-    fn axes(&self) -> impl Iterator<Item = (&Q, &Q, &Q)> {
-        let pairs = self.curvatures.iter().zip(&self.mean);
-        pairs.zip(&self.variances).map(|((h, m), v)| (h, m, v))
-    }
-
-    /// `h_D = Tr(HD) / Tr D`.
-    fn noise_curvature(&self) -> Q {
-        dot(&self.curvatures, &self.variances) / self.noise()
-    }
-
-    /// `h_mu = mu'H mu / |mu|^2`.
-    fn mean_curvature(&self) -> Q {
-        let weighted: Q = self.axes().map(|(h, m, _)| h * m * m).sum();
-        weighted / self.signal()
-    }
-
-    fn shown(&self) -> String {
-        format!(
-            "H = diag({}), eta = {}, mu = {}, D = diag({})",
-            tuple(&self.curvatures).replace(['(', ')'], ""),
-            self.step,
-            tuple(&self.mean),
-            tuple(&self.variances).replace(['(', ')'], "")
-        )
-    }
-}
-
-/// Which step sizes there are.
-#[derive(Clone, Copy)]
-enum Steps {
-    /// All.
-    Any,
-    /// `eta h < 2` for every curvature, so that descent without noise converges.
-    Stable,
-    /// `eta h <= 1` for every curvature.
-    Small,
-    /// `eta h = sixteenths/16` in the steepest direction.
-    Steepest { sixteenths: i64 },
-    /// `eta = (1 + sixteenths/16) 2 / (h_D + h_mu)`.
-    Balanced { sixteenths: i64 },
-}
-
-fn part(d: usize, max_height: u64, steps: Steps) -> Part<Case> {
-    let axes: [&[Axis]; 3] = [
-        &vec![Axis::Positive; 1 + d],
-        &vec![Axis::Any; d],
-        &vec![Axis::Positive; d],
-    ];
-    Part::new(&axes, max_height, move |c| {
-        let mut case = Case {
-            step: c[0].clone(),
-            curvatures: c[1..=d].to_vec(),
-            mean: c[1 + d..1 + 2 * d].to_vec(),
-            variances: c[1 + 2 * d..].to_vec(),
-        };
-        if case.signal().is_zero() {
-            return None;
-        }
-        let steepest = case.curvatures.iter().max()?.clone();
-        let fits = match steps {
-            Steps::Any => true,
-            Steps::Stable => &case.step * &steepest < q(2, 1),
-            Steps::Small => &case.step * &steepest <= Q::one(),
-            Steps::Steepest { sixteenths } => {
-                case.step = q(sixteenths, 16) / steepest;
-                true
-            }
-            Steps::Balanced { sixteenths } => {
-                let both = case.noise_curvature() + case.mean_curvature();
-                case.step = q(16 + sixteenths, 16) * q(2, 1) / both;
-                true
-            }
-        };
-        fits.then_some(case)
-    })
 }
 
 fn examine_sufficient(steps: &Steps, _: &Draw) -> Finding {

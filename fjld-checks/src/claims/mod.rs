@@ -15,18 +15,23 @@ mod heavy_tailed_laws;
 mod heavy_tailed_shape;
 mod heavy_tails;
 mod high_fisher_success;
+mod implicit_jeffreys;
 mod jeffreys_density;
 mod kl_information;
+mod listing_diagonal;
+mod listing_model;
 mod natural_gradient;
 mod natural_gradient_equivariance;
 mod one_nat;
 mod orthogonal_invariance;
 mod phase_precedes_accuracy;
+mod quadratic_step;
 mod ratio_definition;
 mod ratio_is_jeffreys;
 mod ratio_tracks_accuracy;
 mod runs;
 mod sample_count;
+mod stationary;
 mod theorem_1;
 mod theorem_2;
 mod theorem_2_corrected;
@@ -95,6 +100,8 @@ pub fn all() -> Vec<Claim> {
         descent_boundary::claim(),
         heavy_tails::claim(),
         adaptive::claim(),
+        implicit_jeffreys::claim(),
+        listing_diagonal::claim(),
         orthogonal_invariance::claim(),
         natural_gradient::claim(),
         natural_gradient_equivariance::claim(),
