@@ -5,6 +5,7 @@ mod diagonal_dominance;
 mod entropy;
 mod entropy_production;
 mod entropy_rate;
+mod fisher_by_divergence;
 mod fisher_is_inverse_covariance;
 mod hadamard_exact;
 mod high_fisher_success;

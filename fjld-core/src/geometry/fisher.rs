@@ -252,8 +252,17 @@ mod tests {
         assert!(gaussian_fisher(one.as_ref(), singular.as_ref(), &[]).is_err());
         assert!(gaussian_fisher(one.as_ref(), Mat::zeros(1, 0).as_ref(), &[]).is_err());
         assert!(gaussian_fisher(one.as_ref(), mat![[f64::NAN]].as_ref(), &[]).is_err());
-        assert!(gaussian_fisher(one.as_ref(), one.as_ref(), &[singular.clone()]).is_err());
-        assert!(gaussian_fisher(one.as_ref(), mat![[1.0, 2.0]].as_ref(), &[one.clone()]).is_err());
+        assert!(
+            gaussian_fisher(one.as_ref(), one.as_ref(), std::slice::from_ref(&singular)).is_err()
+        );
+        assert!(
+            gaussian_fisher(
+                one.as_ref(),
+                mat![[1.0, 2.0]].as_ref(),
+                std::slice::from_ref(&one)
+            )
+            .is_err()
+        );
         for nu in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert!(student_location_fisher(one.as_ref(), nu).is_err());
         }
