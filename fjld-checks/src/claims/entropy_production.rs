@@ -68,6 +68,17 @@ impl Flow {
     }
 }
 
+/// `a + b theta + c theta^2` without the terms that are 0.
+fn polynomial(coefficients: &[Q; 3]) -> String {
+    let terms: Vec<String> = coefficients
+        .iter()
+        .zip(["", " theta", " theta^2"])
+        .filter(|(c, _)| !c.is_zero())
+        .map(|(c, power)| format!("{c}{power}"))
+        .collect();
+    terms.join(" + ").replace("+ -", "- ")
+}
+
 fn examine_falls(noise: &Noise, _: &Draw) -> Finding {
     let noise = *noise;
     let axes: [&[Axis]; 2] = match noise {
@@ -90,10 +101,10 @@ fn examine_falls(noise: &Noise, _: &Draw) -> Finding {
         let rate = flow.entropy_rate();
         // entropy that neither grows nor falls is let pass: the refutation then needs no quibble
         rate.is_positive().then(|| {
-            let [a, b, c] = &flow.noise;
             format!(
-                "L = (h/2) theta^2 with h = {}, D = ({a}) + ({b}) theta + ({c}) theta^2, at theta = {} on the way down by gradient flow: C = {}, dH/dt = {rate}",
+                "L = (h/2) theta^2 with h = {}, D = {}, at theta = {} on the way down by gradient flow: C = {}, dH/dt = {rate}",
                 flow.curvature,
+                polynomial(&flow.noise),
                 flow.theta,
                 flow.ratio()
             )

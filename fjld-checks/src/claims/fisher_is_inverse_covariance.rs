@@ -1,5 +1,6 @@
 //! The Fisher information of Gaussian gradients, and when it is the inverse of their covariance.
 
+use super::fisher_by_divergence::by_divergence;
 use super::{Claim, Origin, Sentence};
 use crate::evidence::rational::{Matrix, Q, dot, q};
 use crate::evidence::search::{Axis, Part, search};
@@ -51,6 +52,7 @@ pub fn claim() -> Claim {
                 LOCATION,
             ),
             by_scores(),
+            by_divergence(),
             metric(),
         ],
     }
@@ -182,8 +184,14 @@ impl std::fmt::Display for Case {
 
 fn parts(family: Family) -> Vec<Part<Case>> {
     let stretch = q(64 + family.sixty_fourths, 64);
-    let one = family_part(family, 1, 3, stretch.clone());
-    let two = family_part(family, 2, 1, stretch);
+    // few coordinates leave room for more values of each
+    let (line, plane) = if family.curved || family.varying {
+        (3, 1)
+    } else {
+        (8, 4)
+    };
+    let one = family_part(family, 1, line, stretch.clone());
+    let two = family_part(family, 2, plane, stretch);
     if family.plane {
         vec![one, two]
     } else {

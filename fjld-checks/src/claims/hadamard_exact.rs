@@ -3,7 +3,11 @@
 use super::{Claim, Origin, Sentence};
 use crate::evidence::rational::{Matrix, Q, q, tuple};
 use crate::evidence::search::{Axis, Part, search};
-use crate::evidence::{Check, Draw, Finding, Kind, Planted, Role, Size, Spec, Worlds};
+use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
+use faer::Mat;
+use faer::linalg::solvers::{DenseSolveCore, PartialPivLu};
+use fjld_core::geometry::hadamard_gap;
+use fjld_core::rng::standard_normals;
 use num_traits::{One, Zero};
 
 /// See the module.
@@ -23,7 +27,13 @@ pub fn claim() -> Claim {
             "For the covariance it is enough that the coordinates are uncorrelated; and det D <= prod D_ii always, with equality for definite D only if they are (Hadamard). The second moment E gg' has mu_i mu_j off its diagonal even where the coordinates are independent, so its diagonal is exact only where at most one mean is not 0.",
         ),
         scenarios: &[],
-        checks: vec![independent(), uncorrelated(), hadamard(), second_moment()],
+        checks: vec![
+            independent(),
+            uncorrelated(),
+            hadamard(),
+            library(),
+            second_moment(),
+        ],
     }
 }
 
@@ -328,4 +338,85 @@ fn second_moment() -> Check {
         },
     };
     Check::new(spec, worlds, examine_second_moment)
+}
+
+/// Correlations are `1 + error` times too large for the library; or there are none.
+struct Correlated {
+    error: f64,
+    diagonal: bool,
+}
+
+/// Conditions up to 1e4 times a few `d eps`.
+const GAP_TOLERANCE: f64 = 1e-10;
+
+fn examine_library(world: &Correlated, draw: &Draw) -> Finding {
+    let generator = &mut draw.seed.generator();
+    let mut worst = 0f64;
+    let mut cases = 0;
+    for d in 2..=8 {
+        for _ in 0..10 {
+            let z = standard_normals(generator, d * d);
+            let covariance = Mat::from_fn(d, d, |i, j| {
+                let product: f64 = (0..d).map(|k| z[i * d + k] * z[j * d + k]).sum();
+                match (i == j, world.diagonal) {
+                    (true, _) => 0.5 + product,
+                    (false, true) => 0.0,
+                    (false, false) => product,
+                }
+            });
+            // the variance of a coordinate given those before it is one over the last entry of the inverse of the leading block
+            let expected: f64 = (0..d)
+                .map(|i| {
+                    let block = covariance.submatrix(0, 0, i + 1, i + 1);
+                    let given = PartialPivLu::new(block).inverse()[(i, i)];
+                    (covariance[(i, i)] * given).ln()
+                })
+                .sum();
+            let grown = Mat::from_fn(d, d, |i, j| {
+                covariance[(i, j)] * if i == j { 1.0 } else { 1.0 + world.error }
+            });
+            let Ok(gap) = hadamard_gap(grown.as_ref()) else {
+                return Finding::new(Outcome::Undecided, cases, "a covariance was refused");
+            };
+            worst = worst.max((gap - expected).abs());
+            cases += 1;
+        }
+    }
+    let outcome = if worst <= GAP_TOLERANCE {
+        Outcome::Holds
+    } else {
+        Outcome::Violated
+    };
+    let summary = format!(
+        "the library's gap and the sum of what each coordinate's variance loses given those before it differ by at most {worst:.1e} nats over {cases} covariances in 2 to 8 dimensions"
+    );
+    let mut finding = Finding::new(outcome, cases, summary);
+    finding.effect = Some(worst);
+    finding
+}
+
+fn library() -> Check {
+    let spec = Spec {
+        id: "library",
+        role: Role::Corrected,
+        kind: Kind::Identity,
+        hypothesis: "the library's sum log D_ii - log det D is the sum of the logarithms by which variances shrink given the coordinates before",
+        tolerance: GAP_TOLERANCE,
+        detectable: Size::of("relative error of the correlations", 1e-8),
+    };
+    let correlated = |error, diagonal| Correlated { error, diagonal };
+    let worlds = Worlds {
+        real: correlated(0.0, false),
+        defect: Planted {
+            what: "correlations that are off by one part in 10^8",
+            size: 1e-8,
+            world: correlated(1e-8, false),
+        },
+        truth: Planted {
+            what: "no correlations",
+            size: 0.0,
+            world: correlated(0.0, true),
+        },
+    };
+    Check::new(spec, worlds, examine_library)
 }

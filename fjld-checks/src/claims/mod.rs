@@ -9,6 +9,7 @@ mod drift_horizon;
 mod entropy;
 mod entropy_production;
 mod entropy_rate;
+mod fisher_by_divergence;
 mod fisher_is_inverse_covariance;
 mod hadamard_exact;
 mod heavy_tailed_laws;

@@ -3,7 +3,11 @@
 use super::{Claim, Origin, Sentence};
 use crate::evidence::rational::{Matrix, Q, q, tuple};
 use crate::evidence::search::{Axis, Part, search};
-use crate::evidence::{Check, Draw, Finding, Kind, Planted, Role, Size, Spec, Worlds};
+use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
+use faer::Mat;
+use fjld_core::geometry::Metric as LibraryMetric;
+use fjld_core::geometry::{natural_gradient as library_gradient, pull_back};
+use fjld_core::rng::standard_normals;
 use num_traits::Zero;
 
 /// See the module.
@@ -52,6 +56,7 @@ pub fn claim() -> Claim {
                     maps: Maps::Invertible,
                 },
             ),
+            library(),
         ],
     }
 }
@@ -88,12 +93,12 @@ struct Case {
     jacobian: Matrix,
 }
 
-/// Makes a Jacobian of coordinates, or `None` outside the domain.
-type Map = dyn Fn(&[Q]) -> Option<Matrix>;
+/// Makes a Jacobian of coordinates, or refuses them.
+type Decode = Box<dyn Fn(&[Q]) -> Option<Matrix>>;
 
 fn parts(maps: Maps) -> Vec<Part<Case>> {
     let covariance: &[Axis] = &[Axis::Positive, Axis::Any, Axis::Positive];
-    let plane = |axes: &[Axis], height, map: Box<Map>| {
+    let plane = |axes: &[Axis], height, map: Decode| {
         Part::new(&[&[Axis::Any; 2], covariance, axes], height, move |c| {
             let covariance = Matrix::symmetric(2, &c[2..5]);
             let jacobian = map(&c[5..])?;
@@ -289,4 +294,89 @@ fn amplifies() -> Check {
         },
     };
     Check::new(spec, worlds, examine_amplification)
+}
+
+/// The library's natural gradient in random charts, from a gradient that is `1 + error` times too large in the new one.
+struct Charts {
+    error: f64,
+    reflection: bool,
+}
+
+/// The condition numbers of these covariances and Jacobians, below 1e5, times 1e-16 times a few `d`.
+const TOLERANCE: f64 = 1e-9;
+
+fn examine_library(world: &Charts, draw: &Draw) -> Finding {
+    let generator = &mut draw.seed.generator();
+    let mut worst = 0f64;
+    let mut cases = 0;
+    for d in 1..=8 {
+        for _ in 0..10 {
+            let z = standard_normals(generator, 2 * d * d + d);
+            let jacobian = Mat::from_fn(d, d, |i, j| match (world.reflection, i == j) {
+                (true, true) => -1.0,
+                (true, false) => 0.0,
+                // strong enough a diagonal keeps it far from singular
+                (false, same) => z[i * d + j] + if same { 3.0 * (d as f64).sqrt() } else { 0.0 },
+            });
+            let root = Mat::from_fn(d, d, |i, j| z[d * d + i * d + j]);
+            let covariance = &root * root.transpose() + 0.5 * Mat::<f64>::identity(d, d);
+            let gradient = &z[2 * d * d..];
+            let carried = jacobian.transpose() * &covariance * &jacobian;
+            let both = (|| -> fjld_core::Result<(Vec<f64>, Vec<f64>)> {
+                let mut there = pull_back(jacobian.as_ref(), gradient)?;
+                there.iter_mut().for_each(|g| *g *= 1.0 + world.error);
+                Ok((
+                    library_gradient(gradient, covariance.as_ref(), LibraryMetric::Noise)?,
+                    library_gradient(&there, carried.as_ref(), LibraryMetric::Noise)?,
+                ))
+            })();
+            let Ok((here, there)) = both else {
+                return Finding::new(Outcome::Undecided, cases, "the library refused a gradient");
+            };
+            // v' = J^-1 v, compared as J v' = v
+            let length = here.iter().map(|v| v * v).sum::<f64>().sqrt();
+            for i in 0..d {
+                let back: f64 = (0..d).map(|j| jacobian[(i, j)] * there[j]).sum();
+                worst = worst.max((back - here[i]).abs() / length);
+            }
+            cases += 1;
+        }
+    }
+    let outcome = if worst <= TOLERANCE {
+        Outcome::Holds
+    } else {
+        Outcome::Violated
+    };
+    let summary = format!(
+        "the library's natural gradient and the one carried back differ by at most {worst:.1e} of its length over {cases} random charts in 1 to 8 dimensions"
+    );
+    let mut finding = Finding::new(outcome, cases, summary);
+    finding.effect = Some(worst);
+    finding
+}
+
+fn library() -> Check {
+    let spec = Spec {
+        id: "library",
+        role: Role::Corrected,
+        kind: Kind::Identity,
+        hypothesis: "the library's D^-1 g becomes J^-1 D^-1 g in every chart",
+        tolerance: TOLERANCE,
+        detectable: Size::of("relative error of the gradient in the new chart", 1e-8),
+    };
+    let charts = |error, reflection| Charts { error, reflection };
+    let worlds = Worlds {
+        real: charts(0.0, false),
+        defect: Planted {
+            what: "a gradient that is off by one part in 10^8 in the new chart",
+            size: 1e-8,
+            world: charts(1e-8, false),
+        },
+        truth: Planted {
+            what: "the reflection J = -1",
+            size: 0.0,
+            world: charts(0.0, true),
+        },
+    };
+    Check::new(spec, worlds, examine_library)
 }

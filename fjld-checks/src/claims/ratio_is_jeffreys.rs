@@ -91,7 +91,11 @@ fn part(world: World, d: usize) -> Part<Case> {
     } else {
         &vec![Axis::Positive; d + 1]
     };
-    let max_height = if d == 3 { 2 } else { 3 };
+    // more coordinates, fewer values of each
+    let max_height = match (d, world.corrected) {
+        (1, _) | (2, false) => 3,
+        _ => 2,
+    };
     Part::new(&[sizes, mean], max_height, move |c| {
         let (sizes, mean) = c.split_at(if world.isotropic { 2 } else { d + 1 });
         let mut shape = sizes[1..].to_vec();

@@ -26,13 +26,13 @@ pub fn log_jeffreys(covariance: MatRef<'_, f64>) -> Result<f64> {
 /// The same with the diagonal in place of `D`: `-(1/2) sum log D_ii`. Never above [`log_jeffreys`] (Hadamard's inequality).
 ///
 /// # Errors
-/// When a variance is not positive: the density is then infinite.
+/// When a variance is not positive, where the density is infinite, or not finite.
 pub fn log_jeffreys_diagonal(variances: &[f64]) -> Result<f64> {
-    if let Some(&value) = variances.iter().find(|&&v| v.is_nan() || v <= 0.0) {
+    if let Some(&value) = variances.iter().find(|&&v| !(v > 0.0 && v.is_finite())) {
         return Err(Error::OutOfRange {
             name: "a variance",
             value,
-            accepted: "positive: with a coordinate that never moves the Jeffreys density is infinite",
+            accepted: "positive and finite: with a coordinate that never moves the Jeffreys density is infinite",
         });
     }
     Ok(-0.5 * variances.iter().map(|v| v.ln()).sum::<f64>())
