@@ -143,7 +143,8 @@ fn examine_tails(world: &Laws, _: &Draw) -> Finding {
     for &freedom in world.freedoms {
         for &dimension in world.dimensions {
             // the covariance is nu/(nu - 2) times the scale
-            let product = information(freedom, dimension) * freedom / (freedom - 2.0);
+            let covariance = freedom / (freedom - 2.0);
+            let product = information(freedom, dimension) * covariance * world.factor;
             least = least.min((product - 1.0).abs());
             cases += 1;
         }
@@ -370,9 +371,12 @@ fn no_covariance() -> Check {
 }
 
 /// Laws over which the proportion is compared.
-type Tails = Vec<Law>;
+struct Tails {
+    laws: Vec<Law>,
+}
 
-fn examine_proportion(laws: &Tails, _: &Draw) -> Finding {
+fn examine_proportion(world: &Tails, _: &Draw) -> Finding {
+    let laws = &world.laws;
     let spreads: Vec<f64> = SCATTERS
         .into_iter()
         .map(|scatter| {
@@ -409,17 +413,20 @@ fn scale_depends_on_tails() -> Check {
         tolerance: TOLERANCE,
         detectable: Size::of("shortfall of the variation", TOLERANCE),
     };
+    let tails = |laws: &[Law]| Tails {
+        laws: laws.to_vec(),
+    };
     let worlds = Worlds {
-        real: STUDENT.to_vec(),
+        real: tails(&STUDENT),
         defect: Planted {
             what: "one law, twice",
             size: TOLERANCE,
-            world: vec![STUDENT[2]; 2],
+            world: tails(&[STUDENT[2]; 2]),
         },
         truth: Planted {
             what: "one and three degrees of freedom",
             size: 0.0,
-            world: vec![STUDENT[0], STUDENT[2]],
+            world: tails(&[STUDENT[0], STUDENT[2]]),
         },
     };
     Check::new(spec, worlds, examine_proportion)
