@@ -22,8 +22,9 @@ const GAUSSIAN: f64 = 1.482_602_218_505_602;
 /// The tuning constant with which Huber's location of Gaussian samples is as good as the mean of 95% as many.
 pub const HUBER_95: f64 = 1.345;
 
-/// Steps of reweighting. Each at least halves what is left unless half of the samples lie at the bend; 200 halvings leave no digit.
-const STEPS: usize = 200;
+/// Steps of reweighting at the most. A step leaves, of the distance to go, the part of all weight that clipped samples carry: below a half
+/// at usual bends, so that some 50 steps reach rounding, and more for a bend so small that the location nears the median.
+const STEPS: usize = 2000;
 
 /// The median of the means of `blocks` runs of consecutive samples `[n, d]`, coordinate by coordinate (Nemirovsky and Yudin 1983; Lugosi
 /// and Mendelson 2019, *Foundations of Computational Mathematics* 19). Run lengths differ by at most one. Fewer than `blocks / 2` wild

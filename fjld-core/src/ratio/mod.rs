@@ -121,10 +121,10 @@ impl Ratio {
     /// crate's sources has the study and its table. In short, at a nominal .95, over dimensions 1 to 1000, noise from isotropic to a
     /// condition of 1e8, 10 to 1000 samples and `C` from .001 to 100: Gaussian noise is covered .90 or more everywhere, .93 and more where
     /// `n C >= 10`; it is least where the mean lies along the noisiest of many directions and `C` is about `1/n`. **It covers too little**
-    /// (down to .86) for heavy tails (Student's law with 5 degrees of freedom, `n = 10`, many directions) and for skewed noise (exponential,
-    /// `n` up to 30, few directions): so few samples do not show how much `Tr D_hat` varies. It covers too much, .97 and above, where
-    /// there is next to no signal or the noise lies in one direction. With five samples or fewer of noise in one direction its lower end
-    /// is `-1/n`. Beyond 2048 dimensions the store that it is made from is folded, which widens it once the effective rank exceeds that.
+    /// (down to .84) for heavy tails (Student's law with 5 degrees of freedom, `n` up to 30) and (.88) for skewed noise in few directions
+    /// (exponential, `n` up to 100): so few samples do not show how much `Tr D_hat` varies. It covers too much, .98 and
+    /// above, where there is next to no signal or the noise lies in one direction. With five samples or fewer of noise in one direction
+    /// its lower end is `-1/n`. Beyond 2048 dimensions the store that it is made from is folded, which widens it once the effective rank exceeds that.
     ///
     /// The cost beside the moments is `min(n, 256)^2 min(d, 2048) / 2` multiplications.
     ///
