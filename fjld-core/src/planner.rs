@@ -22,6 +22,7 @@
 
 use crate::error::{Error, Result};
 use crate::moments::Moments;
+use crate::moments::robust::rows;
 use crate::ratio::{Ratio, Undefined};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
@@ -123,9 +124,8 @@ impl PilotMoments {
     /// # Errors
     /// With fewer than four samples, a length that is not a multiple of `dimension`, an entry that is not finite, or no noise at all.
     pub fn estimate(mut samples: Vec<f64>, dimension: usize) -> Result<Self> {
-        check_samples(&samples, dimension)?;
+        let count = rows(&samples, dimension, 4, "a plan from a pilot")?;
         scale(&mut samples);
-        let count = samples.len() / dimension;
         let n = count as f64;
         let mut mean = vec![0.0; dimension];
         for row in samples.chunks_exact(dimension) {
@@ -284,35 +284,6 @@ fn check_half_width(half_width: f64) -> Result<()> {
         value: half_width,
         accepted: "above 0 and at most 10",
     })
-}
-
-fn check_samples(samples: &[f64], dimension: usize) -> Result<()> {
-    if dimension == 0 {
-        return Err(Error::NoCoordinates);
-    }
-    if !samples.len().is_multiple_of(dimension) {
-        return Err(Error::Length {
-            what: "the last row",
-            expected: dimension,
-            got: samples.len() % dimension,
-        });
-    }
-    if let Some(at) = samples.iter().position(|x| !x.is_finite()) {
-        return Err(Error::NotFinite {
-            value: samples[at],
-            row: (at / dimension) as u64,
-            column: at % dimension,
-        });
-    }
-    let got = (samples.len() / dimension) as u64;
-    if got < 4 {
-        return Err(Error::TooFewSamples {
-            what: "a plan from a pilot",
-            needed: 4,
-            got,
-        });
-    }
-    Ok(())
 }
 
 /// Brings the largest entry near 1 by a power of two, which costs no digit: fourth powers of the entries leave the range of numbers early.

@@ -18,15 +18,8 @@ fi
 # a no-op where they are there
 "$venv/bin/pip" install --quiet --disable-pip-version-check torch==2.7.1 'numpy>=2,<3' 'safetensors>=0.5,<1'
 
-# numpy leaves each row out in turn; that is the same interval only as long as the program does so too
-interval=()
-if ! grep -q 'The interval is a delete-one jackknife' "$here/../../fjld-core/src/ratio.rs"; then
-    echo "the interval is no delete-one jackknife any more: it and the phase are not compared"
-    interval=(--no-interval)
-fi
-
 export CUDA_VISIBLE_DEVICES=
-"$venv/bin/python" "$here/dump_gradients.py" dump "$work" "${interval[@]}"
+"$venv/bin/python" "$here/dump_gradients.py" dump "$work"
 cd "$here/../.."
 cargo build --quiet -p fjld-checks
 measure() { # name, batch size, then the arguments of measure

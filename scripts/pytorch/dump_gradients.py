@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 # Both sides add some 1e5 products in float64 in different orders: rounding leaves 1e-13 or so, and a factor of 1e3 for the differences
-# of nearly equal sums in the jackknife and the effective rank. A wrong divisor, say n for n - 1, shows as 1e-2.
+# of nearly equal sums in the interval and the effective rank. A wrong divisor, say n for n - 1, shows as 1e-2.
 TOLERANCE = 1e-10
 LEVEL = 0.95
 
-# Up to these sizes the program keeps every row as it is; beyond, the jackknife leaves out blocks of rows, by a sketch of them.
+# Up to these sizes the program keeps every row as it is; beyond, its interval comes from blocks of rows, by a sketch of them.
 MOST_ROWS, MOST_COLUMNS = 256, 2048
 
 
@@ -94,17 +94,47 @@ def student_quantile(probability, freedom):
     return float(x)
 
 
-def jackknife_interval(rows):
-    """Leave each row out in turn and estimate again; Student's quantile with n - 1 degrees of freedom."""
+def matched_interval(rows):
+    """The interval of the `Spread::interval` of fjld-core, by its documented formula, from single rows."""
     n = len(rows)
+    mean = rows.mean(0)
+    gaps = rows - mean
+    signal, scatter = float(np.sum(mean**2)), float(np.sum(gaps**2))
+    noise = scatter / (n - 1)
+    plug_in = signal / noise
+    inverse_rank = 1 / max(effective_rank(rows), 1.0)
+    squared = np.sum(gaps**2, axis=1)
+    # the mean of the others on one side, and what leaving a row out does to the logarithm of the noise on the other
+    along = (gaps @ mean - squared / (n - 1)) / noise
+    excess = np.log((n - 1) / (n - 2) * (1 - squared * n / (n - 1) / scatter))
+    along, excess = along - along.mean(), excess - excess.mean()
+    along_square, excess_square = float(np.sum(along**2)), float(np.sum(excess**2))
+    b = min((n / (n - 1) * along_square + inverse_rank**2) / (n * plug_in), 1.0)
+    v = max((n - 1) / n * excess_square, 2 * inverse_rank / (n - 1))
+    correlation = float(np.clip(-np.sum(along * excess) / math.sqrt(along_square * excess_square), -1, 1))
+    k = max(v - 2 * inverse_rank / (n - 1), 0.0)
 
-    def debiased(rows):
-        return np.sum(rows.mean(0) ** 2) / np.sum(rows.var(0, ddof=1)) - 1 / len(rows)
+    def z(log_expected):
+        expected = math.exp(log_expected)
+        nx, m = max(expected - 1, 0.0), max(expected, 1.0)
+        base = 4 * b * nx + 2 * inverse_rank
+        h = min(max(1 - m * (8 * inverse_rank**2 + 24 * b**2 * nx) / (3 * base**2), 0.1), 0.5)
+        s = correlation * math.sqrt(4 * b * nx * v) / m
+        w, c = (base + k) / m**2 + 2 * s / m, k / m + s
+        root = (n * plug_in / expected) ** h
+        top = root * (1 - h * (1 - h) * v / 2) - (1 - h * (1 - h) * w / 2)
+        return top / (h * math.sqrt(max(v * root**2 + w - 2 * c * root, 0.0)))
 
-    left_out = np.array([debiased(np.delete(rows, i, axis=0)) for i in range(n)])
-    spread = np.sqrt((n - 1) / n * np.sum((left_out - left_out.mean()) ** 2))
-    half = student_quantile(0.5 + LEVEL / 2, n - 1) * spread
-    return [float(debiased(rows) - half), float(debiased(rows) + half)]
+    quantile = student_quantile(0.5 + LEVEL / 2, n - 1)
+    ends = []
+    for side in [quantile, -quantile]:
+        low, high = -100.0, 100.0
+        for _ in range(200):
+            middle = (low + high) / 2
+            low, high = (middle, high) if z(middle) > side else (low, middle)
+        ends.append(math.expm1(high) / n)
+    debiased = plug_in - 1 / n
+    return [min(ends[0], debiased), max(ends[1], debiased)]
 
 
 def effective_rank(rows):
@@ -120,8 +150,8 @@ def effective_rank(rows):
     return float(square_of_trace / trace_of_square)
 
 
-def metrics(rows, batch_size, interval):
-    """Every number of `measure --json`; `None` where it is null, and no "ratio.interval" or "phase" without `interval`."""
+def metrics(rows, batch_size):
+    """Every number of `measure --json`; `None` where it is null, and no "ratio.interval" or "phase" beyond the sizes above."""
     rows = rows.astype(np.float64)
     n, d = rows.shape
     variances = rows.var(0, ddof=1)
@@ -142,14 +172,14 @@ def metrics(rows, batch_size, interval):
         "zero_variance_coordinates": still,
         "log_jeffreys.diagonal": None if still else float(-0.5 * np.sum(np.log(variances))),
     }
-    if interval and n <= MOST_ROWS and d <= MOST_COLUMNS:
-        low, high = jackknife_interval(rows)
+    if n <= MOST_ROWS and d <= MOST_COLUMNS:
+        low, high = matched_interval(rows)
         result["ratio.interval"] = [low, high]
         result["phase"] = "diffusive" if high < 1 else "drift" if low > 1 else "critical"
     return result
 
 
-def dump(folder, examples, seed, interval):
+def dump(folder, examples, seed):
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -163,12 +193,12 @@ def dump(folder, examples, seed, interval):
         np.save(folder / f"{name}.npy", rows)
         save_file({"gradients": rows}, folder / f"{name}.safetensors")
         for form in ["npy", "safetensors"]:
-            expected[f"{name}.{form}"] = metrics(rows, 1, interval)
+            expected[f"{name}.{form}"] = metrics(rows, 1)
     # one file a step, each the gradient of a minibatch's mean loss: [d]
     (folder / "steps").mkdir(exist_ok=True)
     for step, row in enumerate(steps):
         np.save(folder / "steps" / f"step-{step}.npy", row)
-    expected["steps"] = metrics(steps, batch, interval)
+    expected["steps"] = metrics(steps, batch)
     (folder / "expected.json").write_text(json.dumps(expected, indent=2))
 
 
@@ -215,13 +245,12 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--examples", type=int, default=96, help="rows per dump, a multiple of 8")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--no-interval", action="store_true", help="do not recompute the interval")
     arguments = parser.parse_args()
     if arguments.action == "compare":
         return 0 if compare(arguments.folder) else 1
     if arguments.examples < 40 or arguments.examples % 8:
         parser.error(f"--examples is {arguments.examples}; it must be a multiple of 8 and at least 40")
-    dump(arguments.folder, arguments.examples, arguments.seed, not arguments.no_interval)
+    dump(arguments.folder, arguments.examples, arguments.seed)
     return 0
 
 

@@ -1,7 +1,8 @@
 //! Pinned results: the snapshots in `pins/`, compared number by number.
 //!
-//! They are reviewed with cargo-insta as usual: `cargo insta test -p fjld-snapshots --review`. The verdict pins are also compiled into
-//! `fjld-checks`, whose `report` exits with 1 when a verdict is another.
+//! The tests that hold results against them are `fjld-checks/tests/pinned_*.rs`. They are reviewed with cargo-insta as usual:
+//! `cargo insta test -p fjld-checks --review`. The verdict pins are also compiled into `fjld-checks`, whose `report` exits with 1 when a
+//! verdict is another.
 
 use insta::internals::SnapshotContents;
 use insta::{Comparator, Settings, Snapshot};
@@ -11,10 +12,10 @@ use serde_json::Value;
 /// differ in their last bits between platforms: 10^4 roundings of 10^-16, and a factor 1000 for differences of nearly equal numbers.
 pub const TOLERANCE: f64 = 1e-9;
 
-/// Settings under which JSON snapshots live in `pins/` and are equal when their numbers are, to [`TOLERANCE`].
+/// Settings under which the JSON snapshots of a crate's `tests/` live in `pins/` and are equal when their numbers are, to [`TOLERANCE`].
 pub fn settings() -> Settings {
     let mut settings = Settings::clone_current();
-    settings.set_snapshot_path("../pins");
+    settings.set_snapshot_path("../../snapshots/pins");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_comparator(Box::new(ByNumber));
     settings

@@ -209,13 +209,7 @@ fn examine_source(source: &Source, draw: &Draw) -> Finding {
             widest = Some((effect, [interval.low, interval.high]));
         }
     }
-    let outcome = if outcomes.contains(&Outcome::Violated) {
-        Outcome::Violated
-    } else if outcomes.contains(&Outcome::Undecided) {
-        Outcome::Undecided
-    } else {
-        Outcome::Holds
-    };
+    let outcome = Outcome::of_all(&outcomes);
     let summary = format!("C over B C(1) is {}", told.join(", "));
     let mut finding = Finding::new(outcome, drawn, summary);
     (finding.effect, finding.interval) = widest.unzip();

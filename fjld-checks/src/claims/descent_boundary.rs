@@ -1,11 +1,13 @@
 //! `C > 1` as the border of learning.
 
-use super::quadratic_step::{Case, Steps, part};
+mod step;
+
 use super::{Claim, Origin, Sentence};
 use crate::evidence::rational::{Q, q};
 use crate::evidence::search::{Axis, Part, search};
 use crate::evidence::{Check, Draw, Finding, Kind, Planted, Role, Size, Spec, Worlds};
 use num_traits::{One, Signed};
+use step::{Case, Steps, part};
 
 /// See the module.
 pub fn claim() -> Claim {

@@ -1,7 +1,9 @@
 //! The entropy of Gaussian gradients.
 
 use super::{Claim, Origin, Sentence};
-use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
+use crate::evidence::{
+    Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds, worse,
+};
 use faer::Mat;
 use fjld_core::information::gaussian_entropy;
 use fjld_core::rng::standard_normals;
@@ -89,7 +91,7 @@ fn examine_integrals(world: &Gradients, draw: &Draw) -> Finding {
             let Ok(entropy) = gaussian_entropy(covariance.as_ref()) else {
                 return Finding::new(Outcome::Undecided, cases, "a covariance was refused");
             };
-            worst = worst.max((entropy - expected).abs());
+            worst = worse(worst, (entropy - expected).abs());
             cases += 1;
         }
     }
@@ -97,17 +99,10 @@ fn examine_integrals(world: &Gradients, draw: &Draw) -> Finding {
 }
 
 fn judged(worst: f64, cases: u64, what: &str) -> Finding {
-    let outcome = if worst <= TOLERANCE {
-        Outcome::Holds
-    } else {
-        Outcome::Violated
-    };
     let summary = format!(
         "the library's entropy and the integral of -p log p differ by at most {worst:.1e} nats over {cases} {what}"
     );
-    let mut finding = Finding::new(outcome, cases, summary);
-    finding.effect = Some(worst);
-    finding
+    Finding::of_discrepancy(worst, TOLERANCE, cases, summary)
 }
 
 fn check(
@@ -191,7 +186,7 @@ fn examine_plane(world: &Gradients, draw: &Draw) -> Finding {
         let Ok(entropy) = gaussian_entropy(covariance.as_ref()) else {
             return Finding::new(Outcome::Undecided, cases, "a covariance was refused");
         };
-        worst = worst.max((entropy - expected).abs());
+        worst = worse(worst, (entropy - expected).abs());
     }
     judged(worst, cases, "correlated pairs")
 }

@@ -1,10 +1,12 @@
 //! The Fisher information of Gaussian gradients, and when it is the inverse of their covariance.
 
-use super::fisher_by_divergence::by_divergence;
+mod divergence;
+
 use super::{Claim, Origin, Sentence};
 use crate::evidence::rational::{Matrix, Q, dot, q};
 use crate::evidence::search::{Axis, Part, search};
 use crate::evidence::{Check, Draw, Finding, Kind, Planted, Role, Size, Spec, Worlds};
+use divergence::by_divergence;
 use num_traits::{One, Zero};
 
 /// See the module.

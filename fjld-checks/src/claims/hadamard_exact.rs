@@ -3,7 +3,9 @@
 use super::{Claim, Origin, Sentence};
 use crate::evidence::rational::{Matrix, Q, q, tuple};
 use crate::evidence::search::{Axis, Part, search};
-use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
+use crate::evidence::{
+    Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds, worse,
+};
 use faer::Mat;
 use faer::linalg::solvers::{DenseSolveCore, PartialPivLu};
 use fjld_core::geometry::hadamard_gap;
@@ -378,21 +380,14 @@ fn examine_library(world: &Correlated, draw: &Draw) -> Finding {
             let Ok(gap) = hadamard_gap(grown.as_ref()) else {
                 return Finding::new(Outcome::Undecided, cases, "a covariance was refused");
             };
-            worst = worst.max((gap - expected).abs());
+            worst = worse(worst, (gap - expected).abs());
             cases += 1;
         }
     }
-    let outcome = if worst <= GAP_TOLERANCE {
-        Outcome::Holds
-    } else {
-        Outcome::Violated
-    };
     let summary = format!(
         "the library's gap and the sum of what each coordinate's variance loses given those before it differ by at most {worst:.1e} nats over {cases} covariances in 2 to 8 dimensions"
     );
-    let mut finding = Finding::new(outcome, cases, summary);
-    finding.effect = Some(worst);
-    finding
+    Finding::of_discrepancy(worst, GAP_TOLERANCE, cases, summary)
 }
 
 fn library() -> Check {

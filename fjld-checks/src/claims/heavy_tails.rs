@@ -1,12 +1,17 @@
 //! Heavy tails: what they do to the Fisher information, and what a robust covariance mends.
 
-use super::heavy_tailed_laws::{GAUSSIAN, Law, OUTLIERS, SCATTERS, STUDENT, expectation, nodes};
-use super::heavy_tailed_shape::shape_restored;
+mod laws;
+mod shape;
+
 use super::{Claim, Origin, Sentence};
 use crate::evidence::rational::{Q, q};
 use crate::evidence::search::{Axis, Part, search};
-use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
+use crate::evidence::{
+    Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds, worse,
+};
+use laws::{GAUSSIAN, Law, OUTLIERS, SCATTERS, STUDENT, expectation, nodes};
 use num_traits::One;
+use shape::shape_restored;
 
 /// See the module.
 pub fn claim() -> Claim {
@@ -201,21 +206,17 @@ fn examine_formula(world: &Laws, _: &Draw) -> Finding {
         for &dimension in world.dimensions {
             let sum = freedom + dimension as f64;
             let stated = sum / (sum + 2.0) * world.factor;
-            worst = worst.max((stated / information(freedom, dimension) - 1.0).abs());
+            worst = worse(
+                worst,
+                (stated / information(freedom, dimension) - 1.0).abs(),
+            );
             cases += 1;
         }
     }
-    let outcome = if worst <= QUADRATURE {
-        Outcome::Holds
-    } else {
-        Outcome::Violated
-    };
     let summary = format!(
         "the formula and the integral of the squared score differ by at most {worst:.1e}, relative, over {cases} t laws"
     );
-    let mut finding = Finding::new(outcome, cases, summary);
-    finding.effect = Some(worst);
-    finding
+    Finding::of_discrepancy(worst, QUADRATURE, cases, summary)
 }
 
 fn information_formula() -> Check {

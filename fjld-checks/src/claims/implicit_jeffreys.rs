@@ -1,10 +1,14 @@
 //! Stochastic gradient descent as sampling from the Jeffreys density.
 
-use super::stationary::{Scheme, finite_step, fitted_exponent, mean_cosines};
+mod stationary;
+
 use super::{Claim, Origin, Sentence};
 use crate::evidence::kernels::equivalence;
-use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
+use crate::evidence::{
+    Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds, worse,
+};
 use fjld_core::Interval;
+use stationary::{Scheme, finite_step, fitted_exponent, mean_cosines};
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 /// See the module.
@@ -155,13 +159,7 @@ fn examine_exponent(world: &Vec<Walks>, draw: &Draw) -> Finding {
             widest = Some((gap, effect, [interval.low, interval.high]));
         }
     }
-    let outcome = if outcomes.contains(&Outcome::Violated) {
-        Outcome::Violated
-    } else if outcomes.contains(&Outcome::Undecided) {
-        Outcome::Undecided
-    } else {
-        Outcome::Holds
-    };
+    let outcome = Outcome::of_all(&outcomes);
     let summary = format!("the density is s^2 to the power {}", told.join(", "));
     let mut finding = Finding::new(outcome, taken, summary);
     if let Some((_, effect, interval)) = widest {
@@ -212,23 +210,16 @@ fn examine_correction(world: &Correction, _: &Draw) -> Finding {
     let (mut worst, mut told) = (0f64, Vec::new());
     for step in STEPS {
         let (gap, power) = finite_step(world.slope, step, world.factor);
-        worst = worst.max(gap / step.powi(4));
+        worst = worse(worst, gap / step.powi(4));
         told.push(format!(
             "{gap:.1e} at eta = {step} (fitted power {power:.3})"
         ));
     }
-    let outcome = if worst <= NEXT_ORDER {
-        Outcome::Holds
-    } else {
-        Outcome::Violated
-    };
     let summary = format!(
         "the stationary density of the chain and the corrected one differ by at most {}, relative, which is {worst:.2} eta^4",
         told.join(", ")
     );
-    let mut finding = Finding::new(outcome, STEPS.len() as u64, summary);
-    finding.effect = Some(worst);
-    finding
+    Finding::of_discrepancy(worst, NEXT_ORDER, STEPS.len() as u64, summary)
 }
 
 fn finite_step_size() -> Check {

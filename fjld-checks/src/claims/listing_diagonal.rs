@@ -1,12 +1,14 @@
 //! The document's function for `C` and its monitoring loop, as they are printed.
 
-use super::listing_model::{Epoch, epoch, printed};
+mod model;
+
 use super::{Claim, Origin, Sentence};
 use crate::evidence::{
     Bench, Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds,
 };
 use fjld_core::geometry::log_jeffreys_diagonal;
 use fjld_core::{Moments, compute_c_alpha};
+use model::{Epoch, epoch, printed};
 use std::sync::Arc;
 
 /// See the module.

@@ -3,7 +3,9 @@
 use super::{Claim, Origin, Sentence};
 use crate::evidence::rational::{Matrix, Q, q, tuple};
 use crate::evidence::search::{Axis, Part, search};
-use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
+use crate::evidence::{
+    Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds, worse,
+};
 use faer::Mat;
 use fjld_core::geometry::Metric as LibraryMetric;
 use fjld_core::geometry::{natural_gradient as library_gradient, pull_back};
@@ -337,22 +339,15 @@ fn examine_library(world: &Charts, draw: &Draw) -> Finding {
             let length = here.iter().map(|v| v * v).sum::<f64>().sqrt();
             for i in 0..d {
                 let back: f64 = (0..d).map(|j| jacobian[(i, j)] * there[j]).sum();
-                worst = worst.max((back - here[i]).abs() / length);
+                worst = worse(worst, (back - here[i]).abs() / length);
             }
             cases += 1;
         }
     }
-    let outcome = if worst <= TOLERANCE {
-        Outcome::Holds
-    } else {
-        Outcome::Violated
-    };
     let summary = format!(
         "the library's natural gradient and the one carried back differ by at most {worst:.1e} of its length over {cases} random charts in 1 to 8 dimensions"
     );
-    let mut finding = Finding::new(outcome, cases, summary);
-    finding.effect = Some(worst);
-    finding
+    Finding::of_discrepancy(worst, TOLERANCE, cases, summary)
 }
 
 fn library() -> Check {

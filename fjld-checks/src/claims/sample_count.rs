@@ -5,7 +5,9 @@ use crate::evidence::kernels::{RunTest, noncentral_f_cdf};
 use crate::evidence::ledger::Rates;
 use crate::evidence::rational::{Q, dot, q, squared_norm, tuple};
 use crate::evidence::search::{Axis, Part, search};
-use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
+use crate::evidence::{
+    Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds, worse,
+};
 use fjld_core::rng::{Generator, standard_normals};
 use fjld_core::{Moments, Ratio};
 use rand::RngExt;
@@ -148,7 +150,7 @@ fn examine_settings(settings: &Vec<Setting>, draw: &Draw) -> Finding {
             missed += u64::from(off);
         }
         let rate = missed as f64 / REPETITIONS as f64;
-        worst = worst.max(rate);
+        worst = worse(worst, rate);
         outcomes.push(test.outcome(missed, 0));
         told.push(format!(
             "{:.0}% with noise in {}",
@@ -156,13 +158,7 @@ fn examine_settings(settings: &Vec<Setting>, draw: &Draw) -> Finding {
             setting.name
         ));
     }
-    let outcome = if outcomes.contains(&Outcome::Violated) {
-        Outcome::Violated
-    } else if outcomes.contains(&Outcome::Undecided) {
-        Outcome::Undecided
-    } else {
-        Outcome::Holds
-    };
+    let outcome = Outcome::of_all(&outcomes);
     let n = settings.first().map_or(0, |s| s.samples);
     let c = settings.first().map_or(0.0, |s| s.ratio);
     let summary = format!(

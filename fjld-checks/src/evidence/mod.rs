@@ -150,19 +150,37 @@ impl Finding {
         }
     }
 
-    /// An identity that was off by at most `worst` over `cases`; it holds to within `tolerance`. `compared` names
-    /// both sides.
+    /// Two sides that ought to be the same to within `tolerance`, and were off by at most `worst`, relative, over `cases`. `compared`
+    /// names both.
     pub fn of_identity(worst: f64, tolerance: f64, cases: u64, compared: &str) -> Self {
+        let summary =
+            format!("{compared} differ by at most {worst:.1e}, relative, over {cases} cases");
+        Self::of_discrepancy(worst, tolerance, cases, summary)
+    }
+
+    /// A discrepancy that ought to be within `tolerance`, with its own summary.
+    pub fn of_discrepancy(worst: f64, tolerance: f64, cases: u64, summary: String) -> Self {
         let outcome = match worst {
             w if w.is_nan() => Outcome::Undecided,
             w if w <= tolerance => Outcome::Holds,
             _ => Outcome::Violated,
         };
-        let summary =
-            format!("{compared} differ by at most {worst:.1e}, relative, over {cases} cases");
         let mut finding = Self::new(outcome, cases, summary);
         finding.effect = Some(worst);
         finding
+    }
+}
+
+impl Outcome {
+    /// Of parts that must all hold: one violation violates, and without one a doubt leaves it open.
+    pub fn of_all(parts: &[Self]) -> Self {
+        if parts.contains(&Self::Violated) {
+            Self::Violated
+        } else if parts.contains(&Self::Undecided) {
+            Self::Undecided
+        } else {
+            Self::Holds
+        }
     }
 }
 

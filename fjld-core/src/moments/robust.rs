@@ -33,7 +33,7 @@ const STEPS: usize = 2000;
 /// # Errors
 /// When the samples do not fill whole rows, one is not finite, or there are fewer of them than blocks or no blocks.
 pub fn median_of_means(samples: &[f64], dimension: usize, blocks: usize) -> Result<Vec<f64>> {
-    let n = rows(samples, dimension)?;
+    let n = rows(samples, dimension, 1, "a location")?;
     if blocks == 0 || blocks > n {
         return Err(Error::OutOfRange {
             name: "the number of blocks",
@@ -60,7 +60,7 @@ pub fn median_of_means(samples: &[f64], dimension: usize, blocks: usize) -> Resu
 /// # Errors
 /// When there is no sample, the samples do not fill whole rows, one is not finite, or `bend` is not positive.
 pub fn huber_location(samples: &[f64], dimension: usize, bend: f64) -> Result<Huber> {
-    rows(samples, dimension)?;
+    rows(samples, dimension, 1, "a location")?;
     if bend.is_nan() || bend <= 0.0 {
         return Err(Error::OutOfRange {
             name: "the bend of Huber's function",
@@ -101,8 +101,13 @@ fn reweighted<I: Iterator<Item = f64>>(values: impl Fn() -> I, start: f64, reach
     location
 }
 
-/// The number of rows, at least one, if they are whole and finite.
-pub(super) fn rows(samples: &[f64], dimension: usize) -> Result<usize> {
+/// The number of rows, if they are whole, finite and at least `needed`, the fewest that define `what`.
+pub(crate) fn rows(
+    samples: &[f64],
+    dimension: usize,
+    needed: u64,
+    what: &'static str,
+) -> Result<usize> {
     if dimension == 0 {
         return Err(Error::NoCoordinates);
     }
@@ -120,14 +125,15 @@ pub(super) fn rows(samples: &[f64], dimension: usize) -> Result<usize> {
             column: at % dimension,
         });
     }
-    match samples.len() / dimension {
-        0 => Err(Error::TooFewSamples {
-            what: "a location",
-            needed: 1,
-            got: 0,
-        }),
-        n => Ok(n),
+    let count = samples.len() / dimension;
+    if (count as u64) < needed {
+        return Err(Error::TooFewSamples {
+            what,
+            needed,
+            got: count as u64,
+        });
     }
+    Ok(count)
 }
 
 /// The median of at least one number; of an even count, the middle of the two in the middle.

@@ -29,7 +29,7 @@ const FLAT: f64 = 1e-10;
 /// direction), or too many samples lie in one subspace for a solution (`n k / d` of them in one of `k` dimensions).
 pub fn tyler_shape(samples: &[f64], centre: &[f64]) -> Result<Mat<f64>> {
     let d = centre.len();
-    let n = rows(samples, d)?;
+    let n = rows(samples, d, 1, "a location")?;
     if let Some(column) = centre.iter().position(|c| !c.is_finite()) {
         return Err(Error::NotFinite {
             value: centre[column],

@@ -11,6 +11,7 @@
 //! `eta = 2 / (h_D + h_mu)`.
 
 use crate::error::{Error, Result};
+use crate::geometry::factor::check_shape;
 use faer::MatRef;
 
 /// What decides between descent and ascent.
@@ -33,8 +34,8 @@ impl Descent {
     /// When sizes differ, an entry is not finite, or `|mu|^2` or `Tr D` is not positive: then there is no curvature along it.
     pub fn of(mean: &[f64], covariance: MatRef<'_, f64>, hessian: MatRef<'_, f64>) -> Result<Self> {
         let d = mean.len();
-        check("the covariance", covariance, d)?;
-        check("the Hessian", hessian, d)?;
+        check_shape(covariance, d, d, "the covariance")?;
+        check_shape(hessian, d, d, "the Hessian")?;
         if let Some(column) = mean.iter().position(|m| !m.is_finite()) {
             return Err(Error::NotFinite {
                 value: mean[column],
@@ -94,31 +95,6 @@ impl Descent {
         let second = self.mean_curvature * self.signal + self.noise_curvature * self.noise;
         (second > 0.0).then(|| self.signal / second)
     }
-}
-
-fn check(what: &'static str, matrix: MatRef<'_, f64>, d: usize) -> Result<()> {
-    for got in [matrix.nrows(), matrix.ncols()] {
-        if got != d {
-            return Err(Error::Length {
-                what,
-                expected: d,
-                got,
-            });
-        }
-    }
-    for column in 0..d {
-        for row in 0..d {
-            let value = matrix[(row, column)];
-            if !value.is_finite() {
-                return Err(Error::NotFinite {
-                    value,
-                    row: row as u64,
-                    column,
-                });
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The library's Fisher information against the curvature of its divergence, for `fisher-is-inverse-covariance`.
 
-use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
+use crate::evidence::{
+    Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds, worse,
+};
 use faer::Mat;
 use fjld_core::geometry::gaussian_fisher;
 use fjld_core::information::gaussian_divergence;
@@ -80,21 +82,14 @@ fn examine(world: &Family, draw: &Draw) -> Finding {
             let Ok((information, curvature)) = both else {
                 return Finding::new(Outcome::Undecided, cases, "the library refused a family");
             };
-            worst = worst.max((information - curvature).abs());
+            worst = worse(worst, (information - curvature).abs());
             cases += 1;
         }
     }
-    let outcome = if worst <= TOLERANCE {
-        Outcome::Holds
-    } else {
-        Outcome::Violated
-    };
     let summary = format!(
         "the library's information and the curvature of its divergence differ by at most {worst:.1e} over {cases} random families in 1 to 5 dimensions"
     );
-    let mut finding = Finding::new(outcome, cases, summary);
-    finding.effect = Some(worst);
-    finding
+    Finding::of_discrepancy(worst, TOLERANCE, cases, summary)
 }
 
 /// The information along a direction is the second difference of the divergence from the laws on either side.

@@ -1,24 +1,28 @@
 //! The verdicts of each tier are as pinned.
 
-use fjld_checks::audit::{Options, ROOT_SEED, run};
 use fjld_checks::report::{Report, pins};
 use fjld_checks::tier::Tier;
 use fjld_snapshots::settings;
+use std::process::Command;
 
-fn audit(tier: Tier) -> Report {
-    let options = Options {
-        tier,
-        root_seed: ROOT_SEED,
-        claims: Vec::new(),
-        folder: None,
-        binding: None,
-    };
-    run(&options).expect("the audit runs").report
+/// The report of a whole tier, by the program itself: it settles the number of threads before any of them starts.
+fn report(tier: Tier) -> Report {
+    let out = tempfile::tempdir().expect("a temporary folder can be made");
+    let output = Command::new(env!("CARGO_BIN_EXE_fjld-checks"))
+        .args(["report", "--json", "--tier", tier.name(), "--out"])
+        .arg(out.path().join("report"))
+        .env_remove("FJLD_DOCUMENT")
+        .output()
+        .expect("the program starts");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        panic!("no report: {error}; {said}")
+    })
 }
 
 /// The verdicts are as pinned; every check caught its planted defect and passed its planted truth; the baseline works.
 fn verdicts_are_pinned(tier: Tier) {
-    let report = audit(tier);
+    let report = report(tier);
     assert!(!report.baseline_failed());
     for claim in &report.claims {
         for record in &claim.checks {
@@ -47,7 +51,7 @@ fn the_verdicts_of_the_standard_tier_are_as_pinned() {
 }
 
 #[test]
-#[ignore = "minutes; run it with: cargo test -p fjld-snapshots -- --ignored"]
+#[ignore = "minutes; run it with: cargo test -p fjld-checks --test pinned_verdicts -- --ignored"]
 fn the_verdicts_of_the_full_tier_are_as_pinned() {
     verdicts_are_pinned(Tier::Full);
 }
