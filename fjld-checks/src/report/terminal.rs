@@ -34,18 +34,14 @@ pub fn terminal(report: &Report) -> String {
     line(
         &mut text,
         &format!(
-            "{:<25} {:<13} {:<13} {}",
+            "{:<29} {:<13} {:<13} {}",
             "claim", "verdict", "corrected", "checks"
         ),
     );
     for claim in &report.claims {
         let corrected = claim.corrected.as_ref().map_or("", |c| c.verdict.name());
-        let sound = claim.checks.iter().filter(|r| r.is_sound()).count();
-        let checks = format!(
-            "{} cases; {sound} of {} checks caught their planted defect and passed their planted truth",
-            claim.checks.iter().map(|r| r.cases).sum::<u64>(),
-            claim.checks.len()
-        );
+        let cases = claim.checks.iter().map(|r| r.cases).sum::<u64>();
+        let checks = format!("{} in {cases} cases", claim.checks.len());
         let row = format!(
             "{:<29} {:<13} {corrected:<13} {checks}",
             claim.id,
@@ -53,6 +49,19 @@ pub fn terminal(report: &Report) -> String {
         );
         line(&mut text, row.trim_end());
     }
+    let records = || report.claims.iter().flat_map(|claim| &claim.checks);
+    let unsound = records().filter(|record| !record.is_sound()).count();
+    line(&mut text, "");
+    line(
+        &mut text,
+        &match unsound {
+            0 => format!(
+                "each of the {} checks caught its planted defect and passed its planted truth",
+                records().count()
+            ),
+            n => format!("{n} checks got a planted world wrong, and what they say does not count"),
+        },
+    );
     line(&mut text, "\nThe document's checklist:");
     for item in &report.checklist {
         line(
