@@ -6,13 +6,11 @@
 //! An exact check has no noise: another outcome, counterexample or number of cases is a change. A check that was believed and no longer
 //! is, or the other way round, has changed whatever its kind. `not_run` is no finding, so that nothing is compared with it.
 
-use crate::error::{Error, Result};
 use crate::evidence::{Kind, Outcome, Record};
-use crate::report::{self, ClaimReport, Report};
+use crate::report::{ClaimReport, Report};
 use crate::verdict::Verdict;
 use serde::Serialize;
 use std::fmt;
-use std::path::Path;
 
 /// The `schema` of the JSON.
 pub const SCHEMA: &str = "fjld-compare/1";
@@ -74,41 +72,6 @@ pub struct NotCompared {
     pub before: &'static str,
     /// The verdict in the second.
     pub after: &'static str,
-}
-
-/// Reads a report of the schema that this program writes.
-///
-/// # Errors
-/// When the file can not be read, is no JSON, has another schema, or is not what its schema says.
-pub fn read(path: &Path) -> Result<Report> {
-    let name = path.display();
-    let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
-    let json: serde_json::Value = serde_json::from_str(&text).map_err(|error| {
-        Error::input(format!(
-            "{name} is no JSON: {error}; a report.json is needed"
-        ))
-    })?;
-    match json.get("schema").and_then(serde_json::Value::as_str) {
-        Some(report::SCHEMA) => {}
-        Some(other) => {
-            return Err(Error::input(format!(
-                "{name} has the schema {other:?}; reports of the schema {:?} are compared",
-                report::SCHEMA
-            )));
-        }
-        None => {
-            return Err(Error::input(format!(
-                "{name} names no schema; reports of the schema {:?} are compared",
-                report::SCHEMA
-            )));
-        }
-    }
-    serde_json::from_value(json).map_err(|error| {
-        Error::input(format!(
-            "{name} is not the {} that it says it is: {error}",
-            report::SCHEMA
-        ))
-    })
 }
 
 /// What changed from `before` to `after`.

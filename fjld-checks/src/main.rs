@@ -10,8 +10,8 @@ use fjld_checks::evidence::ledger::Budget;
 use fjld_checks::files::write_whole;
 use fjld_checks::measure::{self, measure};
 use fjld_checks::plan_samples::{self, parse_half_width, plan_samples};
-use fjld_checks::replay::{Agreement, read_report, replay};
-use fjld_checks::report::{Provenance, Report, markdown, pins, terminal};
+use fjld_checks::replay::{Agreement, replay};
+use fjld_checks::report::{self, Provenance, Report, markdown, pins, terminal};
 use fjld_checks::scenarios::store::RunStore;
 use fjld_checks::scenarios::{self, Scenario};
 use fjld_checks::tier::Tier;
@@ -421,7 +421,7 @@ fn measure_files(args: MeasureArgs) -> Result<Exit> {
 }
 
 fn replay_claim(args: &ReplayArgs) -> Result<Exit> {
-    let agreement = replay(&args.what, &read_report(&args.from)?)?;
+    let agreement = replay(&args.what, &report::read(&args.from)?)?;
     print(&format!("{}: {}\n", args.what, agreement.name()))?;
     Ok(match agreement {
         Agreement::BitEqual | Agreement::WithinBudget => Exit::Done,
@@ -430,7 +430,7 @@ fn replay_claim(args: &ReplayArgs) -> Result<Exit> {
 }
 
 fn compare_reports(args: &CompareArgs) -> Result<Exit> {
-    let comparison = compare::compare(&compare::read(&args.before)?, &compare::read(&args.after)?);
+    let comparison = compare::compare(&report::read(&args.before)?, &report::read(&args.after)?);
     print(&if args.json {
         to_json(&comparison)
     } else if args.markdown {

@@ -5,7 +5,6 @@ use crate::error::{Error, Result};
 use crate::evidence::Record;
 use crate::report::Report;
 use serde::Serialize;
-use std::path::Path;
 
 /// How a replay compares with the report it was taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -28,21 +27,6 @@ impl Agreement {
             Self::Diverged => "diverged",
         }
     }
-}
-
-/// Reads a report.
-///
-/// # Errors
-/// When the file can not be read or holds no report.
-pub fn read_report(path: &Path) -> Result<Report> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
-    serde_json::from_str(&text).map_err(|error| {
-        Error::input(format!(
-            "{} is not a report of the schema {}: {error}",
-            path.display(),
-            crate::report::SCHEMA
-        ))
-    })
 }
 
 /// Judges `CLAIM` or `CLAIM/CHECK` of a report again, at its tier and seed, and compares the evidence.

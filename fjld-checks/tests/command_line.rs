@@ -295,7 +295,7 @@ fn a_report_that_can_not_be_replayed_is_refused() {
     std::fs::write(&file, "{\"schema\": 1}").expect("the folder can be written");
     assert!(
         refusal(&["replay", "theorem-1", "--from", &file])
-            .contains("is not a report of the schema")
+            .contains("names no schema; accepted is \"fjld-report/1\"")
     );
     quick_report(&path_in(&out, "r"), &[]);
     let report = path_in(&out, "r/report.json");

@@ -3,10 +3,12 @@
 mod markdown;
 pub mod pins;
 mod provenance;
+mod read;
 mod terminal;
 
 pub use markdown::markdown;
 pub use provenance::Provenance;
+pub use read::read;
 pub use terminal::terminal;
 
 use crate::audit::Options;
