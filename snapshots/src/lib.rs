@@ -1,7 +1,7 @@
 //! Pinned results: the snapshots in `pins/`, compared number by number.
 //!
 //! The tests that hold results against them are `fjld-checks/tests/pinned_*.rs`. They are reviewed with cargo-insta as usual:
-//! `cargo insta test -p fjld-checks --review`. The verdict pins are also compiled into `fjld-checks`, whose `report` exits with 1 when a
+//! `cargo insta test --review`. The verdict pins are also compiled into `fjld-checks`, whose `report` exits with 1 when a
 //! verdict is another.
 
 use insta::internals::SnapshotContents;
