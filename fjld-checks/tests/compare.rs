@@ -363,9 +363,8 @@ fn what_is_no_report_is_refused_in_one_sentence() {
     assert!(refusal(put(&dir, "x", "[1]")).contains("x names no schema; "));
     assert!(refusal(put(&dir, "x", r#"{"schema": 3}"#)).contains("x names no schema; "));
     assert!(
-        refusal(put(&dir, "x", r#"{"schema": "fjld-measure/1"}"#)).contains(
-            r#"x has the schema "fjld-measure/1"; accepted is "fjld-report/1""#
-        )
+        refusal(put(&dir, "x", r#"{"schema": "fjld-measure/1"}"#))
+            .contains(r#"x has the schema "fjld-measure/1"; accepted is "fjld-report/1""#)
     );
     assert!(
         refusal(put(&dir, "x", r#"{"schema": "fjld-report/1"}"#))
