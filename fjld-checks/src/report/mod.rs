@@ -293,3 +293,44 @@ impl ClaimReport {
         violated.or_else(|| own.next())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit;
+
+    fn report(works: bool) -> Report {
+        let options = Options {
+            tier: Tier::Quick,
+            root_seed: 1,
+            claims: Vec::new(),
+            folder: None,
+            binding: None,
+        };
+        let instrument = Instrument {
+            what: "measures".into(),
+            works,
+        };
+        let claims = audit::choose(&["theorem-1".to_owned()]).expect("it is a claim");
+        let judged = vec![(&claims[0], Vec::new())];
+        Report::new(&options, Budget::with(0), vec![instrument], judged)
+    }
+
+    #[test]
+    fn with_a_broken_instrument_no_verdict_counts() {
+        let broken = report(false);
+        assert!(broken.baseline_failed());
+        assert_eq!(broken.claims[0].verdict, Verdict::Inconclusive);
+        assert_eq!(broken.summary.inconclusive, 1);
+        let lapsed = broken.claims[0].lapsed.as_deref();
+        assert_eq!(lapsed, Some("the suite's own baseline failed"));
+    }
+
+    #[test]
+    fn a_claim_without_evidence_is_not_run_and_differs_from_no_pin() {
+        let report = report(true);
+        assert_eq!(report.claims[0].verdict, Verdict::NotRun);
+        assert_eq!(report.claims[0].holds_when, None);
+        assert!(pins::differences(&report).is_empty());
+    }
+}
