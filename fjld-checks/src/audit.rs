@@ -82,7 +82,6 @@ pub fn run(options: &Options) -> Result<Audit> {
         .map(|(claim, check)| {
             crate::interrupt::check()?;
             let bench = Bench {
-                tier: options.tier,
                 runs: &runs,
                 seed: root.derive(claim.id).derive(check.spec.id),
             };

@@ -3,6 +3,7 @@
 use super::runs::{self, Fate, Runs};
 use super::{Claim, Origin, Sentence};
 use crate::evidence::{Draw, Finding};
+use crate::scenarios::data::CLASSES;
 use crate::scenarios::training::{Curve, Labels};
 
 /// See the module.
@@ -52,8 +53,9 @@ fn improvements(runs: &Runs, accuracies: &[f64]) -> [Option<usize>; 3] {
     let first = accuracies.first().copied().unwrap_or(0.0);
     let last = accuracies.last().copied().unwrap_or(0.0);
     let best = accuracies.iter().copied().fold(first, f64::max);
-    let guessing = (runs.chance * (1.0 - runs.chance) / runs.test_examples as f64).sqrt();
-    let above_chance = runs.chance + 5.0 * guessing;
+    let chance = 1.0 / CLASSES as f64;
+    let guessing = (chance * (1.0 - chance) / runs.test_examples as f64).sqrt();
+    let above_chance = chance + 5.0 * guessing;
     let reached = |level: f64| accuracies.iter().position(|&a| a >= level);
     [
         reached(above_chance),

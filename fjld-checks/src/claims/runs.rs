@@ -4,8 +4,9 @@ use crate::evidence::kernels::{RunTest, TOLERATED_FAILURES};
 use crate::evidence::ledger::Rates;
 use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
 use crate::scenarios::measurement::{Estimator, Value};
-use crate::scenarios::store::Evidence;
+use crate::scenarios::store::{self, Evidence};
 use crate::scenarios::training::{Curve, Item, Labels, Reading};
+use crate::tier::Tier;
 
 /// The runs of a scenario as one estimator sees them.
 pub struct Runs {
@@ -17,8 +18,6 @@ pub struct Runs {
     pub batch_sizes: Vec<usize>,
     /// Which estimate of `C` is looked at.
     pub estimator: Estimator,
-    /// What is guessed right by guessing.
-    pub chance: f64,
     /// Test images, which accuracies are shares of.
     pub test_examples: usize,
 }
@@ -34,9 +33,14 @@ pub enum Fate {
     Undecided,
 }
 
-/// The scenario whose runs are judged, and how many seeds its quick and standard tiers have.
+/// The scenario whose runs are judged.
 pub const SCENARIO: &str = "digits-mlp";
-const RUNS: u64 = 5;
+
+/// A test of one measurement batch: the false alarms of `cells` of them add up to those of a check.
+fn cell_test(runs: u64, cells: usize, mut rates: Rates) -> RunTest {
+    rates.false_alarm /= cells as f64;
+    RunTest::new(runs, rates)
+}
 
 /// The checks of a sentence about training runs, one an estimator. `plant` makes a defect and a truth as large as the real thing; in
 /// the planted defect every run violates the sentence.
@@ -46,10 +50,12 @@ pub fn checks(
     plant: fn(&Runs) -> [Runs; 2],
     examine: fn(&Runs, &Draw) -> Finding,
 ) -> Vec<Check> {
-    // as many cells as there are measurement batches share the rate
-    let mut rates = Rates::of_one_slot();
-    rates.false_alarm /= 4.0;
-    let detectable = RunTest::new(RUNS, rates).detectable();
+    // what the default report promises
+    let scenario = store::shipped(SCENARIO).expect("a test reads every shipped scenario");
+    let seeds = scenario.seeds(Tier::Standard);
+    let cells = scenario.batch_sizes().len();
+    let detectable = cell_test(seeds, cells, Rates::of_one_slot()).detectable();
+    let promise = format!("share of runs that violate the sentence, with {seeds} runs");
     let check = |id, hypothesis, estimator| {
         let spec = Spec {
             id,
@@ -57,10 +63,7 @@ pub fn checks(
             kind: Kind::Runs,
             hypothesis,
             tolerance: TOLERATED_FAILURES,
-            detectable: Size::of(
-                "share of runs that violate the sentence, with five runs",
-                detectable,
-            ),
+            detectable: Size::of(&promise, detectable),
         };
         let build = move |bench: &crate::evidence::Bench| {
             let real = Runs::of(bench.runs.get(SCENARIO)?, estimator);
@@ -95,10 +98,6 @@ pub fn checks(
     ]
 }
 
-/// UCI digits: ten classes, a quarter of 1,797 images held out.
-const CHANCE: f64 = 0.1;
-const TEST_EXAMPLES: usize = 449;
-
 impl Runs {
     /// The runs of a scenario by one estimator.
     pub fn of(evidence: &Evidence, estimator: Estimator) -> Self {
@@ -111,8 +110,7 @@ impl Runs {
             controls: with(Labels::Shuffled),
             batch_sizes: evidence.batch_sizes.clone(),
             estimator,
-            chance: CHANCE,
-            test_examples: TEST_EXAMPLES,
+            test_examples: evidence.test_examples,
         }
     }
 
@@ -153,8 +151,7 @@ impl Runs {
             controls: curves(like.controls.len(), Labels::Shuffled),
             batch_sizes: vec![1],
             estimator: like.estimator,
-            chance: CHANCE,
-            test_examples: TEST_EXAMPLES,
+            test_examples: like.test_examples,
         }
     }
 
@@ -167,10 +164,7 @@ impl Runs {
         fate: impl Fn(&Self, &Curve, usize) -> Fate,
         in_control: impl Fn(&Self, &Curve, usize) -> bool,
     ) -> Finding {
-        // the false alarms of the cells add up to those of the check
-        let mut rates = draw.rates;
-        rates.false_alarm /= self.batch_sizes.len() as f64;
-        let test = RunTest::new(self.runs.len() as u64, rates);
+        let test = cell_test(self.runs.len() as u64, self.batch_sizes.len(), draw.rates);
         let (mut told, mut holding, mut failing) = (Vec::new(), Vec::new(), Vec::new());
         for &batch in &self.batch_sizes {
             let fates: Vec<Fate> = self.runs.iter().map(|r| fate(self, r, batch)).collect();

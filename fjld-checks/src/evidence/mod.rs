@@ -204,8 +204,6 @@ pub struct Draw {
 
 /// What the worlds of a check are built from.
 pub struct Bench<'a> {
-    /// How much work may be done.
-    pub tier: crate::tier::Tier,
     /// The training runs of this audit.
     pub runs: &'a RunStore,
     /// The stream of this check, for building worlds.

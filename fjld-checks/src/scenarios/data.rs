@@ -58,10 +58,15 @@ impl Examples {
         self.labels.is_empty()
     }
 
+    /// How many examples a `test_share` is.
+    pub fn held_out(&self, test_share: f64) -> usize {
+        (self.len() as f64 * test_share).round() as usize
+    }
+
     /// A random `test_share` apart from the rest: `(train, test)`.
     pub fn split(&self, test_share: f64, seed: Seed) -> (Self, Self) {
         let order = permutation(&mut seed.generator(), self.len());
-        let (test, train) = order.split_at((self.len() as f64 * test_share).round() as usize);
+        let (test, train) = order.split_at(self.held_out(test_share));
         (self.pick(train), self.pick(test))
     }
 

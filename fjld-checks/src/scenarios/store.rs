@@ -43,6 +43,8 @@ pub struct Evidence {
     pub scenario: String,
     /// Its measurement batches.
     pub batch_sizes: Vec<usize>,
+    /// How many examples accuracy is a share of.
+    pub test_examples: usize,
     /// A curve for each run, in the order of [`TrainingScenario::items`].
     pub curves: Vec<Curve>,
 }
@@ -151,6 +153,7 @@ impl RunStore {
         let evidence = Evidence {
             scenario: scenario.name.clone(),
             batch_sizes: scenario.batch_sizes().to_vec(),
+            test_examples: scenario.test_examples(),
             curves: curves?,
         };
         self.done.insert(scenario.name.clone(), evidence);

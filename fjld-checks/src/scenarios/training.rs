@@ -209,7 +209,7 @@ impl TrainingScenario {
     /// The runs of a tier: every seed with every kind of labels.
     pub fn items(&self, tier: Tier) -> Vec<Item> {
         let labels = &self.training.labels;
-        (0..self.tiers[&tier].seeds)
+        (0..self.seeds(tier))
             .flat_map(|seed| labels.iter().map(move |&labels| Item { seed, labels }))
             .collect()
     }
@@ -234,9 +234,23 @@ impl TrainingScenario {
 
     /// The examples of the named data set, apart into `(train, test)`.
     pub fn split(&self, seed: Seed) -> (Examples, Examples) {
+        self.examples().split(self.data.test_share, seed)
+    }
+
+    /// How many examples accuracy is a share of.
+    pub fn test_examples(&self) -> usize {
+        self.examples().held_out(self.data.test_share)
+    }
+
+    fn examples(&self) -> &'static Examples {
         match self.data.name {
-            DataName::Digits => data::digits().split(self.data.test_share, seed),
+            DataName::Digits => data::digits(),
         }
+    }
+
+    /// How many seeds a tier has.
+    pub fn seeds(&self, tier: Tier) -> u64 {
+        self.tiers[&tier].seeds
     }
 
     /// Steps before which a reading is taken: none, then at equal ratios, then all of them.
