@@ -73,6 +73,17 @@ pub enum Error {
         /// The parameter's shape.
         shape: Vec<usize>,
     },
+    /// A gradient came to a parameter without passing through a layer that measures it.
+    #[error(
+        "parameter `{name}` received a gradient outside the captured layers (a layer of candle-nn's, an operation on the tensor itself, or a forward pass on another thread); use the layers of `capture` for all of it, or the generic route `moments_of`"
+    )]
+    UncapturedUse {
+        /// The parameter's name.
+        name: String,
+    },
+    /// A pass that can not be measured exactly.
+    #[error("{0}")]
+    Capture(String),
     /// An error of candle's own.
     #[error("candle: {0}")]
     Candle(#[from] candle_core::Error),

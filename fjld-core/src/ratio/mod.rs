@@ -74,6 +74,11 @@ pub enum Undefined {
         "one sample carries all the noise, so that nothing can be said of how the estimate varies"
     )]
     OneSampleCarriesTheNoise,
+    /// Only sums over the draws are left.
+    #[error(
+        "an interval is made from the draws or their inner products, and this measurement kept neither"
+    )]
+    DrawsNotKept,
 }
 
 /// Where training stands by the document's table: `C` below, at or above 1.

@@ -1,0 +1,292 @@
+//! Per-example gradients of one parameter, in the form in which a layer's backward step has them, and what is asked of them.
+//!
+//! Legend: `n` draws, `T` positions, `d` entries of the parameter. Nothing here knows about the loss's reduction: a gradient is a
+//! draw's share of the gradient of the loss as it was given.
+
+use super::reduce::{products, squares};
+use candle_core::{D, DType, Result, Tensor};
+
+/// The gradients of one parameter, draw by draw, perhaps not written out.
+pub(crate) trait PerExample: Send {
+    /// Their sum over the draws, `[d]`.
+    fn sum(&self) -> Result<Tensor>;
+    /// `|g_i|^2`, `[n]`.
+    fn squared_norms(&self) -> Result<Vec<f64>>;
+    /// `sum_i g_i^2` entry by entry, `[d]`.
+    fn sum_of_squares(&self) -> Result<Tensor>;
+    /// The inner products `g_i . g_j`, `[n, n]`, in `f64` on the host, row after row.
+    fn gram(&self) -> Result<Vec<f64>>;
+    /// The gradients of draws `start..start + count`, written out, `[count, d]`.
+    fn rows(&self, start: usize, count: usize) -> Result<Tensor>;
+    /// The number of draws.
+    fn draws(&self) -> Result<usize>;
+}
+
+/// Entries of written-out gradients held at a time: 16 MB of `f32`.
+const CHUNK: usize = 1 << 22;
+
+/// Start and length of runs of draws whose written-out gradients, `entries` numbers each, fit in a chunk.
+pub(crate) fn chunks(draws: usize, entries: usize) -> impl Iterator<Item = (usize, usize)> {
+    let size = (CHUNK / entries.max(1)).max(1);
+    (0..draws)
+        .step_by(size)
+        .map(move |start| (start, size.min(draws - start)))
+}
+
+/// Gradients that are written out, `[n, d]`.
+pub(crate) struct Rows(pub Tensor);
+
+impl PerExample for Rows {
+    fn sum(&self) -> Result<Tensor> {
+        column_sums(&self.0)
+    }
+
+    fn squared_norms(&self) -> Result<Vec<f64>> {
+        squares(&self.0)
+    }
+
+    fn sum_of_squares(&self) -> Result<Tensor> {
+        column_sums(&self.0.sqr()?)
+    }
+
+    fn gram(&self) -> Result<Vec<f64>> {
+        host(&self.0.matmul(&self.0.t()?)?)
+    }
+
+    fn rows(&self, start: usize, count: usize) -> Result<Tensor> {
+        self.0.narrow(0, start, count)
+    }
+
+    fn draws(&self) -> Result<usize> {
+        self.0.dim(0)
+    }
+}
+
+/// Column sums as a product with a row of ones: matrix products add in blocks, `sum(0)` adds one number after the other.
+fn column_sums(rows: &Tensor) -> Result<Tensor> {
+    let ones = Tensor::ones((1, rows.dim(0)?), rows.dtype(), rows.device())?;
+    ones.matmul(rows)?.squeeze(0)
+}
+
+fn host(x: &Tensor) -> Result<Vec<f64>> {
+    x.to_dtype(DType::F64)?.flatten_all()?.to_vec1()
+}
+
+/// Gradients of a weight `[out, in]`: `g_i = sum_t o_it a_it'`.
+pub(crate) struct Outer {
+    /// `a`, `[n, T, in]`.
+    pub inputs: Tensor,
+    /// `o = dL/dz`, `[n, T, out]`.
+    pub upstream: Tensor,
+}
+
+impl Outer {
+    /// `n`, `T`, `in`, `out`.
+    fn sizes(&self) -> Result<(usize, usize, usize, usize)> {
+        let (n, positions, fan_in) = self.inputs.dims3()?;
+        Ok((n, positions, fan_in, self.upstream.dim(2)?))
+    }
+
+    /// `[n T, k]`.
+    fn flat(x: &Tensor) -> Result<Tensor> {
+        let (n, positions, width) = x.dims3()?;
+        x.reshape((n * positions, width))
+    }
+
+    /// Whether two `T x T` Gram matrices a draw take fewer multiplications than the `out x in` gradient and its square.
+    fn ghost_is_cheaper(&self) -> Result<bool> {
+        let (_, t, fan_in, fan_out) = self.sizes()?;
+        Ok(t * t * (fan_in + fan_out + 1) <= (t + 1) * fan_in * fan_out)
+    }
+}
+
+impl PerExample for Outer {
+    fn sum(&self) -> Result<Tensor> {
+        let sum = Self::flat(&self.upstream)?
+            .t()?
+            .matmul(&Self::flat(&self.inputs)?)?;
+        sum.flatten_all()
+    }
+
+    /// `|o|^2 |a|^2` at one position (Goodfellow 2015, arXiv:1510.01799); at several `sum_{t,u} (o_t . o_u)(a_t . a_u)` by two Gram
+    /// matrices (Li et al. 2022, arXiv:2110.05679) or from the gradients written out, whichever takes fewer multiplications.
+    fn squared_norms(&self) -> Result<Vec<f64>> {
+        let (n, positions, fan_in, fan_out) = self.sizes()?;
+        if positions == 1 {
+            let inputs = squares(&self.inputs)?;
+            let upstream = squares(&self.upstream)?;
+            return Ok(inputs.iter().zip(&upstream).map(|(a, o)| a * o).collect());
+        }
+        let mut norms = Vec::with_capacity(n);
+        if self.ghost_is_cheaper()? {
+            for (start, count) in chunks(n, positions * positions) {
+                let own = |x: &Tensor| -> Result<Tensor> {
+                    let x = x.narrow(0, start, count)?;
+                    x.matmul(&x.t()?)
+                };
+                norms.extend(products(&own(&self.inputs)?, &own(&self.upstream)?)?);
+            }
+        } else {
+            for (start, count) in chunks(n, fan_in * fan_out) {
+                norms.extend(squares(&self.rows(start, count)?)?);
+            }
+        }
+        Ok(norms)
+    }
+
+    fn sum_of_squares(&self) -> Result<Tensor> {
+        let (n, positions, fan_in, fan_out) = self.sizes()?;
+        if positions == 1 {
+            let upstream = Self::flat(&self.upstream)?.sqr()?;
+            let sum = upstream.t()?.matmul(&Self::flat(&self.inputs)?.sqr()?)?;
+            return sum.flatten_all();
+        }
+        let shape = fan_in * fan_out;
+        let mut total = Tensor::zeros(shape, self.inputs.dtype(), self.inputs.device())?;
+        for (start, count) in chunks(n, shape) {
+            total = (total + column_sums(&self.rows(start, count)?.sqr()?)?)?;
+        }
+        Ok(total)
+    }
+
+    fn gram(&self) -> Result<Vec<f64>> {
+        let (n, positions, fan_in, fan_out) = self.sizes()?;
+        if n * positions * positions > fan_in * fan_out {
+            return Rows(self.rows(0, n)?).gram();
+        }
+        let own = |x: &Tensor| -> Result<Tensor> {
+            let x = Self::flat(x)?;
+            x.matmul(&x.t()?)
+        };
+        let both = (own(&self.inputs)? * own(&self.upstream)?)?;
+        let blocks = both.reshape((n, positions, n, positions))?;
+        host(&blocks.sum(D::Minus1)?.sum(1)?)
+    }
+
+    fn rows(&self, start: usize, count: usize) -> Result<Tensor> {
+        let upstream = self.upstream.narrow(0, start, count)?;
+        let inputs = self.inputs.narrow(0, start, count)?;
+        upstream.transpose(1, 2)?.matmul(&inputs)?.flatten_from(1)
+    }
+
+    fn draws(&self) -> Result<usize> {
+        self.inputs.dim(0)
+    }
+}
+
+/// The gradients of a parameter that takes part several times: each draw's gradients add up before anything is squared.
+pub(crate) fn joined(mut uses: Vec<Box<dyn PerExample>>) -> Result<Box<dyn PerExample>> {
+    if uses.len() == 1 {
+        return Ok(uses.remove(0));
+    }
+    let mut total: Option<Tensor> = None;
+    for one in uses {
+        let rows = one.rows(0, one.draws()?)?;
+        total = Some(match total {
+            None => rows,
+            Some(total) => (total + rows)?,
+        });
+    }
+    total
+        .map(|rows| Box::new(Rows(rows)) as Box<dyn PerExample>)
+        .ok_or_else(|| candle_core::Error::Msg("a parameter without a use was reached".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Seed, standard_normals};
+    use candle_core::Device;
+
+    fn outer(n: usize, positions: usize, fan_in: usize, fan_out: usize) -> Result<Outer> {
+        let generator = &mut Seed::root(41).generator();
+        let mut draw = |width: usize| {
+            let values = standard_normals(generator, n * positions * width);
+            Tensor::from_vec(values, (n, positions, width), &Device::Cpu)
+        };
+        Ok(Outer {
+            inputs: draw(fan_in)?,
+            upstream: draw(fan_out)?,
+        })
+    }
+
+    /// `sum_t o_t a_t'` by the loops of its definition.
+    fn by_hand(outer: &Outer) -> Result<Vec<Vec<f64>>> {
+        let (inputs, upstream) = (
+            outer.inputs.to_vec3::<f64>()?,
+            outer.upstream.to_vec3::<f64>()?,
+        );
+        let gradients = inputs.iter().zip(&upstream).map(|(inputs, upstream)| {
+            let (fan_in, fan_out) = (inputs[0].len(), upstream[0].len());
+            let mut gradient = vec![0.0; fan_out * fan_in];
+            for (a, o) in inputs.iter().zip(upstream) {
+                for (row, o) in o.iter().enumerate() {
+                    for (column, a) in a.iter().enumerate() {
+                        gradient[row * fan_in + column] += o * a;
+                    }
+                }
+            }
+            gradient
+        });
+        Ok(gradients.collect())
+    }
+
+    /// A few hundred roundings of numbers up to a few hundred.
+    const TOLERANCE: f64 = 1e-11;
+
+    fn assert_close(got: &[f64], expected: &[f64]) {
+        assert_eq!(got.len(), expected.len());
+        for (g, e) in got.iter().zip(expected) {
+            assert!((g - e).abs() < TOLERANCE, "{g} against {e}");
+        }
+    }
+
+    #[test]
+    fn every_form_says_what_the_written_out_gradients_say() -> Result<()> {
+        // one position; few positions of a wide layer (Gram matrices); many of a narrow one (written out)
+        for (n, positions, fan_in, fan_out) in
+            [(5, 1, 4, 3), (4, 2, 9, 8), (6, 7, 2, 3), (1, 3, 1, 1)]
+        {
+            let outer = outer(n, positions, fan_in, fan_out)?;
+            let gradients = by_hand(&outer)?;
+            let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(a, b)| a * b).sum::<f64>();
+            let norms: Vec<f64> = gradients.iter().map(|g| dot(g, g)).collect();
+            let gram: Vec<f64> = gradients
+                .iter()
+                .flat_map(|g| gradients.iter().map(|h| dot(g, h)))
+                .collect();
+            let total = |f: &dyn Fn(f64) -> f64| -> Vec<f64> {
+                (0..fan_in * fan_out)
+                    .map(|k| gradients.iter().map(|g| f(g[k])).sum())
+                    .collect()
+            };
+            let written = Rows(outer.rows(0, n)?);
+            let forms: [&dyn PerExample; 2] = [&outer, &written];
+            for form in forms {
+                assert_close(&form.squared_norms()?, &norms);
+                assert_close(&form.gram()?, &gram);
+                assert_close(&form.sum()?.to_vec1()?, &total(&|x| x));
+                assert_close(&form.sum_of_squares()?.to_vec1()?, &total(&|x| x * x));
+                assert_eq!(form.draws()?, n);
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn both_ways_to_a_norm_are_taken_by_some_shape() -> Result<()> {
+        assert!(outer(4, 2, 9, 8)?.ghost_is_cheaper()?);
+        assert!(!outer(6, 7, 2, 3)?.ghost_is_cheaper()?);
+        Ok(())
+    }
+
+    #[test]
+    fn two_uses_add_before_they_are_squared() -> Result<()> {
+        let one = || -> Result<Box<dyn PerExample>> { Ok(Box::new(outer(5, 2, 4, 3)?)) };
+        let single = one()?.squared_norms()?;
+        let double = joined(vec![one()?, one()?])?.squared_norms()?;
+        let expected: Vec<f64> = single.iter().map(|s| 4.0 * s).collect();
+        assert_close(&double, &expected);
+        Ok(())
+    }
+}
