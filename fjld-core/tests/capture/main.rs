@@ -9,11 +9,16 @@ use fjld_core::capture::{Capture, Captured, Reduction};
 use fjld_core::rng::{Generator, Seed, SeededVars, standard_normals};
 use fjld_core::{Moments, Ratio, Result};
 
+type Parameters = Vec<(String, Var)>;
+
+/// The mean loss of these examples.
+type Loss<'a> = Box<dyn Fn(&[u32]) -> candle_core::Result<Tensor> + 'a>;
+
 /// A model under test: its parameters, and the mean loss of any of its examples.
 pub(crate) struct Subject<'a> {
-    pub(crate) parameters: Vec<(String, Var)>,
+    pub(crate) parameters: Parameters,
     pub(crate) examples: usize,
-    pub(crate) loss: Box<dyn Fn(&[u32]) -> candle_core::Result<Tensor> + 'a>,
+    pub(crate) loss: Loss<'a>,
 }
 
 /// What two routes may differ by in f64, relative to the largest gradient: sums of at most some 1e4 products, rounded in another order.

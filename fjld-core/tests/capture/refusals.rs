@@ -4,7 +4,7 @@ use super::*;
 use candle_nn::Module;
 use fjld_core::capture::{Linear, Unit, linear};
 
-fn layer(name: &str) -> Result<(Linear, Vec<(String, Var)>, Tensor)> {
+fn layer(name: &str) -> Result<(Linear, Parameters, Tensor)> {
     let (vars, mut generator) = seeded(name);
     let layer = linear(3, 3, vars.builder(DType::F64, &Device::Cpu).pp("layer"))?;
     Ok((layer, vars.named(), normal(&mut generator, &[4, 3])?))
