@@ -121,7 +121,10 @@ mod tests {
 
     #[test]
     fn blocks_need_names_of_their_own() {
-        let twice = vec![("a".into(), diagonal(&[1.0])), ("a".into(), diagonal(&[1.0]))];
+        let twice = vec![
+            ("a".into(), diagonal(&[1.0])),
+            ("a".into(), diagonal(&[1.0])),
+        ];
         assert!(matches!(
             BlockDiagonal::new(twice),
             Err(Error::SameName { .. })

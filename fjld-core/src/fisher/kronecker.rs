@@ -149,9 +149,8 @@ mod tests {
                 .to_string()
         };
         assert!(
-            message(Kronecker::new(singular.clone(), definite.clone())).starts_with(
-                "the factor G of the output gradients is singular to rounding"
-            )
+            message(Kronecker::new(singular.clone(), definite.clone()))
+                .starts_with("the factor G of the output gradients is singular to rounding")
         );
         assert!(
             message(Kronecker::new(definite, singular))

@@ -14,7 +14,7 @@ mod dense;
 mod diagonal;
 mod ekfac;
 mod foof;
-mod kronecker;
+pub(crate) mod kronecker;
 mod rows;
 mod targets;
 pub(crate) mod tensors;

@@ -176,7 +176,10 @@ mod tests {
         // mean (2, 1); deviations (-1, -1), (0, 2), (1, -1)
         let gradients = rows(&[[1.0, 0.0], [2.0, 3.0], [3.0, 0.0]]);
         let covariance = Covariance::<Dense>::of(&gradients)?;
-        assert_eq!(covariance.curvature().matrix(), mat![[1.0, 0.0], [0.0, 3.0]]);
+        assert_eq!(
+            covariance.curvature().matrix(),
+            mat![[1.0, 0.0], [0.0, 3.0]]
+        );
         let second = SecondMoment::<Dense>::empirical(&gradients)?;
         // (1 + 4 + 9, 0 + 6 + 0, 9) / 3
         let expected = mat![[14.0 / 3.0, 2.0], [2.0, 3.0]];
@@ -193,12 +196,12 @@ mod tests {
 
     #[test]
     fn columns_add_up_and_do_not_average() -> Result<()> {
-        let columns = [rows(&[[1.0, 0.0], [0.0, 0.0]]), rows(&[[0.0, 3.0], [2.0, 0.0]])];
+        let columns = [
+            rows(&[[1.0, 0.0], [0.0, 0.0]]),
+            rows(&[[0.0, 3.0], [2.0, 0.0]]),
+        ];
         let fisher = SecondMoment::<Dense>::type_2(&columns)?;
-        assert_eq!(
-            fisher.curvature().matrix(),
-            mat![[2.5, 0.0], [0.0, 4.5]]
-        );
+        assert_eq!(fisher.curvature().matrix(), mat![[2.5, 0.0], [0.0, 4.5]]);
         assert!(SecondMoment::<Dense>::type_2(&[]).is_err());
         let uneven = [rows(&[[1.0, 0.0]]), rows(&[[1.0, 0.0], [1.0, 2.0]])];
         assert_eq!(

@@ -66,8 +66,7 @@ impl OutputLoss {
             });
         }
         let unit = Mat::from_fn(1, classes, |_, j| f64::from(u8::from(j == k)));
-        let unit =
-            to_device(unit.as_ref(), wide.device())?.broadcast_as((examples, classes))?;
+        let unit = to_device(unit.as_ref(), wide.device())?.broadcast_as((examples, classes))?;
         let column = match self.root_scale()? {
             None => {
                 let p = softmax(&wide, D::Minus1)?;
@@ -170,12 +169,20 @@ mod tests {
             let total: f64 = row.iter().map(|v| v.exp()).sum();
             row.iter().map(|v| v.exp() / total).collect()
         };
-        Ok(logits().to_vec2::<f64>()?.into_iter().map(normalised).collect())
+        Ok(logits()
+            .to_vec2::<f64>()?
+            .into_iter()
+            .map(normalised)
+            .collect())
     }
 
     fn hessian(p: &[f64]) -> Mat<f64> {
         Mat::from_fn(p.len(), p.len(), |i, j| {
-            if i == j { p[i] * (1.0 - p[i]) } else { -p[i] * p[j] }
+            if i == j {
+                p[i] * (1.0 - p[i])
+            } else {
+                -p[i] * p[j]
+            }
         })
     }
 
@@ -320,7 +327,11 @@ mod tests {
         assert!(CE.column(&logits(), 3).is_err());
         assert!(sampled_labels(&Tensor::zeros((0, 3), DType::F64, &Device::Cpu)?, seed).is_err());
         for scale in [0.0, -1.0, f64::NAN] {
-            assert!(OutputLoss::SquaredError { scale }.sampled(&logits(), seed).is_err());
+            assert!(
+                OutputLoss::SquaredError { scale }
+                    .sampled(&logits(), seed)
+                    .is_err()
+            );
         }
         Ok(())
     }
