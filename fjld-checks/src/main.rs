@@ -376,15 +376,24 @@ fn list_claims(args: &ClaimsArgs) -> Result<Exit> {
     })
 }
 
+/// Writes a scenario's table beside the evidence and prints it.
+fn keep_table(
+    args: &RunArgs,
+    name: &str,
+    table: &(impl serde::Serialize + std::fmt::Display),
+) -> Result<()> {
+    let json = to_json(table);
+    let path = args.out.join(format!("{name}.json"));
+    write_whole(&path, json.as_bytes())?;
+    print(&if args.json { json } else { table.to_string() })
+}
+
 fn run(args: &RunArgs) -> Result<Exit> {
     args.shared.check()?;
     match scenarios::read(&args.scenario)? {
-        Scenario::Gaussian(scenario) => {
-            let table = scenario.run()?;
-            let json = to_json(&table);
-            let path = args.out.join(format!("{}.json", scenario.name));
-            write_whole(&path, json.as_bytes())?;
-            print(&if args.json { json } else { table.to_string() })?;
+        Scenario::Gaussian(scenario) => keep_table(args, &scenario.name, &scenario.run()?)?,
+        Scenario::Reparameterization(scenario) => {
+            keep_table(args, &scenario.name, &scenario.run()?)?;
         }
         Scenario::Training(scenario) => {
             let root = Seed::root(ROOT_SEED);

@@ -30,6 +30,7 @@ mod sample_count;
 mod theorem_1;
 mod theorem_2;
 mod theorem_2_corrected;
+mod trained_network;
 
 use crate::evidence::Check;
 use crate::evidence::ledger::Budget;

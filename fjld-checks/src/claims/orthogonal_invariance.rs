@@ -1,9 +1,11 @@
 //! Orthogonal maps leave `C` alone; of its relatives, the trace form only.
 
+use super::trained_network::{self, ROTATIONS, Rewriting};
 use super::{Claim, Origin, Sentence};
 use crate::evidence::rational::{Matrix, Q, q, squared_norm, tuple};
 use crate::evidence::search::{Axis, Part, search};
 use crate::evidence::{Check, Draw, Finding, Kind, Planted, Role, Size, Spec, Worlds};
+use crate::scenarios::reparameterization::metrics::Metric;
 use num_traits::{One, Zero};
 
 /// See the module.
@@ -23,9 +25,12 @@ pub fn claim() -> Claim {
             "It is the trace form that rotations leave alone. The diagonal Jeffreys density 1/sqrt(prod D_ii), and with it whatever uses the diagonal alone, is left alone by permutations and changes of sign only.",
         ),
         scenarios: &[],
-        checks: vec![trace_form(), diagonal_form()],
+        checks: vec![trace_form(), diagonal_form(), trained()],
     }
 }
+
+/// Rounding of sums over 1,797 examples and 172 coordinates, each a product with a rotation: 1e-16 times their number, at the worst.
+const ROUNDING: f64 = 1e-10;
 
 /// Which maps there are.
 #[derive(Clone, Copy)]
@@ -157,6 +162,34 @@ fn trace_form() -> Check {
         },
     };
     Check::new(spec, worlds, examine_trace)
+}
+
+fn trained() -> Check {
+    let spec = Spec {
+        id: "trained-network",
+        role: Role::AsWritten,
+        kind: Kind::Identity,
+        hypothesis: "C of a trained relu network, on the same draws, is unchanged by rotations of its inputs and of all its parameters",
+        tolerance: ROUNDING,
+        detectable: Size::of("stretch of the mean's direction", 1.0 / 64.0),
+    };
+    let worlds = Worlds {
+        real: Rewriting::of(Metric::Ratio, ROUNDING, ROTATIONS),
+        defect: Planted {
+            what: "rotations that stretch the mean's direction by 1/64",
+            size: 1.0 / 64.0,
+            world: Rewriting {
+                stretch: 1.0 / 64.0,
+                ..Rewriting::of(Metric::Ratio, ROUNDING, ROTATIONS)
+            },
+        },
+        truth: Planted {
+            what: "rotations of the inputs alone",
+            size: 0.0,
+            world: Rewriting::of(Metric::Ratio, ROUNDING, &ROTATIONS[1..]),
+        },
+    };
+    trained_network::check(spec, worlds)
 }
 
 fn examine_diagonal(maps: &Maps, _: &Draw) -> Finding {

@@ -1,10 +1,13 @@
 //! Theorem 2: `C > 1` if and only if `C > 1` after any smooth reparameterisation.
 
 use super::theorem_2_corrected::length_is_invariant;
+use super::trained_network::{self, ROTATIONS, Rewriting};
 use super::{Claim, Origin, Sentence};
 use crate::evidence::rational::{Matrix, Q, q, squared_norm, tuple};
 use crate::evidence::search::{Axis, Part, search};
 use crate::evidence::{Check, Draw, Finding, Kind, Planted, Role, Size, Spec, Worlds};
+use crate::scenarios::reparameterization::metrics::Metric;
+use crate::scenarios::reparameterization::transformation::Transformation;
 use num_traits::{One, Zero};
 
 /// See the module.
@@ -40,9 +43,38 @@ pub fn claim() -> Claim {
                 Maps::Conformal { sixty_fourths: 0 },
             ),
             length_is_invariant("mahalanobis", Role::Corrected),
+            trained_network::check(
+                Spec {
+                    id: "trained-network",
+                    role: Role::AsWritten,
+                    kind: Kind::Identity,
+                    hypothesis: "C of a trained relu network, on the same draws, stays within the document's 5% in six other kinds of parameters",
+                    tolerance: FIVE_PERCENT,
+                    detectable: Size::of("relative change of C", 0.06),
+                },
+                Worlds {
+                    real: Rewriting::of(Metric::Ratio, FIVE_PERCENT, &Transformation::ALL),
+                    defect: Planted {
+                        what: "rotations that stretch the mean's direction by 5%, which raises C by 10%",
+                        size: 0.1,
+                        world: Rewriting {
+                            stretch: 0.05,
+                            ..Rewriting::of(Metric::Ratio, FIVE_PERCENT, ROTATIONS)
+                        },
+                    },
+                    truth: Planted {
+                        what: "rotations of the inputs and of all parameters",
+                        size: 0.0,
+                        world: Rewriting::of(Metric::Ratio, FIVE_PERCENT, ROTATIONS),
+                    },
+                },
+            ),
         ],
     }
 }
+
+/// What the document's checklist allows `C` to move by under a reparameterisation.
+const FIVE_PERCENT: f64 = 0.05;
 
 /// Which Jacobians there are.
 #[derive(Clone, Copy)]

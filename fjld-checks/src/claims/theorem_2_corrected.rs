@@ -1,5 +1,6 @@
 //! What every invertible change of parameters does leave alone: the squared Mahalanobis length of the mean.
 
+use super::trained_network::{self, ROTATIONS, Rewriting};
 use super::{Claim, Origin};
 use crate::evidence::kernels::{kolmogorov, kolmogorov_sample_size, noncentral_f_cdf};
 use crate::evidence::rational::{Matrix, Q, dot, q, tuple};
@@ -7,6 +8,8 @@ use crate::evidence::search::{Axis, Part, search};
 use crate::evidence::{
     Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds, worse,
 };
+use crate::scenarios::reparameterization::metrics::Metric;
+use crate::scenarios::reparameterization::transformation::Transformation;
 use faer::Mat;
 use fjld_core::FullMoments;
 use fjld_core::geometry::{mahalanobis, pull_back};
@@ -27,6 +30,7 @@ pub fn claim() -> Claim {
             length_is_invariant("all-charts", Role::AsWritten),
             samples_in_another_chart(),
             small_sample_law(),
+            trained(),
         ],
     }
 }
@@ -236,6 +240,39 @@ fn samples_in_another_chart() -> Check {
         },
     };
     Check::new(spec, worlds, examine_samples)
+}
+
+/// An eigenvalue of the network's covariance is right to `d eps lambda_max`, and the smallest that counts is above `1e-8 lambda_max` in
+/// all parameters, as a test of the scenario shows: 4e-14 over 1e-8.
+const NETWORK_TOLERANCE: f64 = 4e-6;
+
+fn trained() -> Check {
+    let world = |kinds| Rewriting::of(Metric::Mahalanobis, NETWORK_TOLERANCE, kinds);
+    let spec = Spec {
+        id: "trained-network",
+        role: Role::AsWritten,
+        kind: Kind::Identity,
+        hypothesis: "the estimate from the examples of a trained relu network, whose covariance is singular, is the same in six kinds of parameters",
+        tolerance: NETWORK_TOLERANCE,
+        detectable: Size::of("share of the examples that are not transformed", 1.0 / 64.0),
+    };
+    let worlds = Worlds {
+        real: world(&Transformation::ALL),
+        defect: Planted {
+            what: "transformations that leave one example in 64 behind",
+            size: 1.0 / 64.0,
+            world: Rewriting {
+                left_behind: 1.0 / 64.0,
+                ..world(&Transformation::ALL)
+            },
+        },
+        truth: Planted {
+            what: "rotations",
+            size: 0.0,
+            world: world(ROTATIONS),
+        },
+    };
+    trained_network::check(spec, worlds)
 }
 
 /// Where draws of `t_hat` come from.

@@ -4,6 +4,7 @@ pub mod data;
 pub mod gaussian;
 pub mod measurement;
 pub mod mlp;
+pub mod reparameterization;
 pub mod store;
 pub mod training;
 
@@ -22,6 +23,8 @@ pub enum Scenario {
     Training(training::TrainingScenario),
     /// Draws of a known Gaussian law.
     Gaussian(gaussian::GaussianScenario),
+    /// One network in several parameterisations.
+    Reparameterization(reparameterization::ReparameterizationScenario),
 }
 
 /// What every scenario says first.
@@ -63,8 +66,13 @@ pub fn parse(text: &str, origin: &str) -> Result<Scenario> {
             scenario.check(origin)?;
             Ok(Scenario::Gaussian(scenario))
         }
+        "reparameterization" => {
+            let scenario: reparameterization::ReparameterizationScenario = from_toml(text, origin)?;
+            scenario.check(origin)?;
+            Ok(Scenario::Reparameterization(scenario))
+        }
         other => Err(Error::input(format!(
-            "{origin}: kind is \"{other}\"; accepted are \"training\" and \"gaussian\""
+            "{origin}: kind is \"{other}\"; accepted are \"training\", \"gaussian\" and \"reparameterization\""
         ))),
     }
 }
@@ -94,6 +102,11 @@ mod tests {
     #[test]
     fn the_shipped_scenarios_are_read() {
         assert!(matches!(parse(DIGITS, "digits"), Ok(Scenario::Training(_))));
+        let text = include_str!("../../../scenarios/reparameterization.toml");
+        assert!(matches!(
+            parse(text, "other parameters"),
+            Ok(Scenario::Reparameterization(_))
+        ));
         for text in [
             include_str!("../../../scenarios/gaussian-correlated.toml"),
             include_str!("../../../scenarios/gaussian-isotropic.toml"),
@@ -119,7 +132,7 @@ mod tests {
     fn an_unknown_kind_schema_or_data_set_is_named_with_what_is_accepted() {
         assert_eq!(
             refusal("schema = \"fjld-scenario/1\"\nkind = \"dance\""),
-            "some.toml: kind is \"dance\"; accepted are \"training\" and \"gaussian\""
+            "some.toml: kind is \"dance\"; accepted are \"training\", \"gaussian\" and \"reparameterization\""
         );
         assert!(refusal("schema = \"x\"\nkind = \"gaussian\"").contains("\"fjld-scenario/1\""));
         let said = refusal(&DIGITS.replace("name = \"digits\"", "name = \"mnist\""));

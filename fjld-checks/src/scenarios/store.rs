@@ -32,7 +32,7 @@ pub fn shipped(name: &str) -> Result<TrainingScenario> {
     };
     match parse(text, name)? {
         Scenario::Training(scenario) => Ok(scenario),
-        Scenario::Gaussian(_) => Err(Error::input(format!("\"{name}\" is no training scenario"))),
+        _ => Err(Error::input(format!("\"{name}\" is no training scenario"))),
     }
 }
 
