@@ -188,27 +188,6 @@ fn a_replayed_claim_is_bit_equal_and_a_tampered_report_is_found_out() {
 }
 
 #[test]
-fn a_changed_sentence_of_the_document_lapses_its_verdict() {
-    let out = folder();
-    // a document in which no claimed sentence stands
-    let document = path_in(&out, "document.md");
-    std::fs::write(&document, "# Another text\n").expect("the folder can be written");
-    let output = quick_report(&path_in(&out, "r"), &["--document", &document]);
-    assert_eq!(output.status.code(), Some(1));
-    let report = text_of(&out.path().join("r/report.json"));
-    let report: Value = serde_json::from_str(&report).expect("it holds JSON");
-    assert_eq!(report["claims"][0]["verdict"], "not_run");
-    assert_eq!(
-        report["claims"][0]["lapsed"],
-        "the document's sentence has changed"
-    );
-    let listed = fjld(&["claims", "--document", &document]);
-    assert_eq!(listed.status.code(), Some(1));
-    let said = String::from_utf8(listed.stderr).expect("messages are text");
-    assert!(said.contains("theorem-1: its sentence is gone"), "{said}");
-}
-
-#[test]
 fn the_claims_are_listed_with_their_places_in_the_document() {
     let output = fjld(&["claims", "--json"]);
     assert_eq!(output.status.code(), Some(0));
