@@ -33,17 +33,13 @@ impl fmt::Display for Problem {
         let number = |number: Option<u32>| number.unwrap_or_default();
         let (line, was) = (number(self.line), number(self.was));
         match self.wrong {
-            Wrong::Changed if line == was => {
-                write!(f, "line {line}: changed ({})", self.was())?;
-                write!(f, "; it says {}", self.shown())
-            }
             Wrong::Changed => {
-                write!(
-                    f,
-                    "line {line}: changed, line {was} before ({})",
-                    self.was()
-                )?;
-                write!(f, "; it says {}", self.shown())
+                let before = match line == was {
+                    true => String::new(),
+                    false => format!(", line {was} before"),
+                };
+                let (class, text) = (self.was(), self.shown());
+                write!(f, "line {line}: changed{before} ({class}); it says {text}")
             }
             Wrong::Vanished => write!(f, "line {was}: vanished ({})", self.was()),
             Wrong::Unbound => write!(f, "line {line}: unbound; it says {}", self.shown()),

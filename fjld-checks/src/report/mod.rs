@@ -361,6 +361,21 @@ mod tests {
     }
 
     #[test]
+    fn a_report_from_before_the_standings_is_read() {
+        let mut json = serde_json::to_value(report(true)).expect("plain numbers and names");
+        let remove = |value: &mut serde_json::Value, key: &str| {
+            let removed = value.as_object_mut().and_then(|object| object.remove(key));
+            assert!(removed.is_some(), "{key}");
+        };
+        remove(&mut json, "standings");
+        remove(&mut json["claims"][0], "reason");
+        remove(&mut json["claims"][0]["document"], "standing");
+        remove(&mut json["claims"][0]["document"], "lines");
+        let read: Report = serde_json::from_value(json).expect("it is a report");
+        assert_eq!(read.standings, Standings::default());
+    }
+
+    #[test]
     fn a_claim_without_evidence_is_not_run_and_differs_from_no_pin() {
         let report = report(true);
         assert_eq!(report.claims[0].verdict, Verdict::NotRun);
