@@ -54,6 +54,8 @@ fn a_report_of_pinned_claims_exits_with_0_and_leaves_its_files() {
         printed.starts_with("2 claims: 0 stand, 2 refuted, 0 open"),
         "{printed}"
     );
+    assert!(printed.contains("it overclaims 2, agrees 0, underclaims 0, undecided 0"));
+    assert!(!printed.contains("Not examined"));
     assert!(printed.contains("D = 1, dD/dt = 1: dH/dt = 1/2, the formula gives -1/2"));
     let at_start = String::from_utf8(output.stderr).expect("messages are text");
     assert!(

@@ -13,7 +13,7 @@ pub enum Class {
     Claim,
     /// It states a part of each of its claims: a condition, an example, evidence, a line of a listing, the head of a table.
     Part,
-    /// It says what a symbol or a word means.
+    /// It says what a symbol or a word means, on which its claims rest, if it names any.
     Definition,
     /// It opens or closes a block of code.
     Code,
@@ -45,9 +45,13 @@ impl Class {
         }
     }
 
-    /// Whether a line of this class speaks to claims.
-    fn has_claims(self) -> bool {
-        matches!(self, Self::Claim | Self::Part)
+    /// Whether a line of this class may speak to so many claims.
+    fn admits(self, claims: usize) -> bool {
+        match self {
+            Self::Claim | Self::Part => claims > 0,
+            Self::Definition => true,
+            Self::Code | Self::Heading | Self::Prose => claims == 0,
+        }
     }
 }
 
@@ -77,7 +81,7 @@ pub fn shipped() -> &'static Table {
 }
 
 impl Table {
-    /// Reads a table: a line each, `number<TAB>sha256<TAB>class`, and `<TAB>claim,claim` where the class speaks to claims; lines that
+    /// Reads a table: a line each, `number<TAB>sha256<TAB>class`, and `<TAB>claim,claim` where it speaks to claims; lines that
     /// begin with `#` are remarks.
     ///
     /// # Errors
@@ -156,9 +160,9 @@ impl Line {
             .filter(|claim| !claim.is_empty())
             .map(str::to_owned)
             .collect();
-        if class.has_claims() == claims.is_empty() {
+        if !class.admits(claims.len()) {
             return Err(format!(
-                "class {} with {} claims; claim and part name claims, and no other class does",
+                "class {} with {} claims; claim and part name some, definition may, and no other class does",
                 class.name(),
                 claims.len()
             ));

@@ -126,7 +126,7 @@ pub struct DocumentReport {
     /// How that stands to the verdict.
     #[serde(default)]
     pub standing: Standing,
-    /// Every line that speaks to the claim, that one among them.
+    /// Every line that speaks to the claim or that it rests on, that one among them.
     #[serde(default)]
     pub lines: Vec<u32>,
 }
