@@ -26,8 +26,8 @@ pub struct Options {
     pub claims: Vec<String>,
     /// Where finished runs are kept while others go on; `None` keeps nothing.
     pub folder: Option<PathBuf>,
-    /// How the claims stand to a copy of the document, if there is one.
-    pub binding: Option<Binding>,
+    /// How a copy of the document stands to the table of its lines, if there is one.
+    pub binding: Option<Binding<'static>>,
 }
 
 /// A finished audit.

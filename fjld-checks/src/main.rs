@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use fjld_checks::audit::{self, ROOT_SEED};
 use fjld_checks::claims;
 use fjld_checks::compare;
-use fjld_checks::document::{Binding, Place};
+use fjld_checks::document::Binding;
 use fjld_checks::error::{Error, Result};
 use fjld_checks::evidence::ledger::Budget;
 use fjld_checks::files::write_whole;
@@ -42,7 +42,7 @@ struct Cli {
 enum Command {
     /// Run the audit and print a verdict per claim
     Report(ReportArgs),
-    /// List the claims; with a copy of the document, check that their sentences still stand in it
+    /// List the claims; with a copy of the document, check that each of its lines is as it was read
     Claims(ClaimsArgs),
     /// Run one scenario; an interrupted one goes on where it stopped
     Run(RunArgs),
@@ -75,7 +75,7 @@ struct ReportArgs {
     fresh: bool,
     #[command(flatten)]
     shared: SharedArgs,
-    /// A copy of the document; verdicts on sentences that have changed in it lapse
+    /// A copy of the document; verdicts on what has changed in it lapse
     #[arg(long, value_name = "FILE", env = "FJLD_DOCUMENT")]
     document: Option<PathBuf>,
     /// Print report.json instead of the table
@@ -283,8 +283,7 @@ fn report(args: ReportArgs) -> Result<Exit> {
     let start = Instant::now();
     args.shared.check()?;
     let all = claims::all();
-    let binding = args.document.as_deref();
-    let binding = binding.map(|path| Binding::of(&all, path)).transpose()?;
+    let binding = args.document.as_deref().map(Binding::of).transpose()?;
     let root_seed = if args.fresh { fresh_seed()? } else { args.seed };
     let budget: Budget = claims::budget(&all);
     eprintln!(
@@ -294,7 +293,10 @@ fn report(args: ReportArgs) -> Result<Exit> {
         budget.stochastic_checks,
         budget.false_alarm_used
     );
-    let lapsed = binding.as_ref().is_some_and(Binding::has_lapses);
+    let broken = binding.as_ref().is_some_and(|binding| !binding.is_whole());
+    if let Some(binding) = &binding {
+        eprint!("{binding}");
+    }
     let audit = audit::run(&audit::Options {
         tier: args.tier,
         root_seed,
@@ -318,10 +320,10 @@ fn report(args: ReportArgs) -> Result<Exit> {
         args.out.display(),
         start.elapsed().as_secs_f64()
     );
-    Ok(judge_exit(report, lapsed))
+    Ok(judge_exit(report, broken))
 }
 
-fn judge_exit(report: &Report, lapsed: bool) -> Exit {
+fn judge_exit(report: &Report, document_differs: bool) -> Exit {
     if report.baseline_failed() {
         eprintln!("the suite's own baseline failed: no verdict counts");
         return Exit::BaselineFailed;
@@ -330,10 +332,10 @@ fn judge_exit(report: &Report, lapsed: bool) -> Exit {
     for difference in &differences {
         eprintln!("differs from its pin: {difference}");
     }
-    if lapsed {
-        eprintln!("a sentence of the document has changed: see `claims --document`");
+    if document_differs {
+        eprintln!("the document is not as it was read: see `claims --document`");
     }
-    if differences.is_empty() && !lapsed {
+    if differences.is_empty() && !document_differs {
         Exit::Done
     } else {
         Exit::Difference
@@ -349,8 +351,7 @@ fn fresh_seed() -> Result<u64> {
 
 fn list_claims(args: &ClaimsArgs) -> Result<Exit> {
     let all = claims::all();
-    let binding = args.document.as_deref();
-    let binding = binding.map(|path| Binding::of(&all, path)).transpose()?;
+    let binding = args.document.as_deref().map(Binding::of).transpose()?;
     print(&if args.json {
         to_json(&view::claims(&all, binding.as_ref()))
     } else {
@@ -359,20 +360,11 @@ fn list_claims(args: &ClaimsArgs) -> Result<Exit> {
     let Some(binding) = binding else {
         return Ok(Exit::Done);
     };
-    for (id, place) in binding.places() {
-        match place {
-            Place::Bound => {}
-            Place::Moved { line } => eprintln!("{id}: its sentence stands on line {line} now"),
-            Place::Changed { found } => eprintln!(
-                "{id}: its sentence is gone; on its line stands {:?}",
-                found.as_deref().unwrap_or("nothing")
-            ),
-        }
-    }
-    Ok(if binding.has_lapses() {
-        Exit::Difference
-    } else {
+    eprint!("{binding}");
+    Ok(if binding.is_whole() {
         Exit::Done
+    } else {
+        Exit::Difference
     })
 }
 

@@ -40,6 +40,32 @@ impl Verdict {
     }
 }
 
+/// Why a claim without checks has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unexamined {
+    /// What it takes is not there yet, and this is missing.
+    NotRun(&'static str),
+    /// No experiment can tell, for this reason.
+    NotTestable(&'static str),
+}
+
+impl Unexamined {
+    /// The verdict on such a claim.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Self::NotRun(_) => Verdict::NotRun,
+            Self::NotTestable(_) => Verdict::NotTestable,
+        }
+    }
+
+    /// Why.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::NotRun(reason) | Self::NotTestable(reason) => reason,
+        }
+    }
+}
+
 /// The verdict on the statement that the checks of `role` speak to.
 ///
 /// A check that missed its planted defect or found its planted truth violated is not believed, and with one such check nothing is said.

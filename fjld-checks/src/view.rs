@@ -1,19 +1,26 @@
 //! Lists for the terminal and for other programs: the claims, and what a scenario's runs showed.
 
+use crate::claims::waiting::unexamined;
 use crate::claims::{Claim, Origin};
-use crate::document::{Binding, Place};
+use crate::document::Binding;
+use crate::document::binding::{Place, Problem, Shift};
+use crate::document::table::{Class, shipped};
 use crate::evidence::{Kind, Role};
 use crate::scenarios::measurement::Estimator;
 use crate::scenarios::store::Evidence;
 use crate::scenarios::training::{Curve, Labels};
+use crate::verdict::Verdict;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// `claims --json`.
+/// `claims --json`: `{schema, claims, binding}`.
 #[derive(Serialize)]
 pub struct ClaimList<'a> {
     schema: &'static str,
     claims: Vec<ListedClaim<'a>>,
+    /// How the copy of the document stands to the table of its lines; null without one.
+    binding: Option<ListedBinding<'a>>,
 }
 
 #[derive(Serialize)]
@@ -21,10 +28,13 @@ struct ListedClaim<'a> {
     id: &'a str,
     origin: Origin,
     statement: &'a str,
+    /// Where its principal sentence stands; null for a claim of ours.
     document: Option<ListedSentence<'a>>,
     holds_when: Option<&'a str>,
     corrected: Option<&'a str>,
     checks: Vec<ListedCheck<'a>>,
+    /// The verdict that a claim without checks has, and why; null for a claim with checks.
+    unexamined: Option<ListedReason>,
 }
 
 #[derive(Serialize)]
@@ -33,7 +43,18 @@ struct ListedSentence<'a> {
     line: u32,
     sha256: &'a str,
     status: &'a str,
-    place: Option<&'a Place>,
+    /// Where that line is in the copy; null without one.
+    place: Option<Place>,
+    /// Every line that speaks to the claim.
+    lines: Vec<ListedLine>,
+}
+
+#[derive(Serialize)]
+struct ListedLine {
+    line: u32,
+    class: Class,
+    /// `{state: bound | moved | changed | vanished, line}`, `line` being that in the copy where it is another one; null without a copy.
+    place: Option<Place>,
 }
 
 #[derive(Serialize)]
@@ -44,11 +65,44 @@ struct ListedCheck<'a> {
     hypothesis: &'a str,
 }
 
+#[derive(Serialize)]
+struct ListedReason {
+    verdict: Verdict,
+    reason: &'static str,
+}
+
+#[derive(Serialize)]
+struct ListedBinding<'a> {
+    /// Lines of the document that are not blank.
+    lines: usize,
+    /// Of them found again in the copy, in place or moved.
+    bound: usize,
+    /// Whether the copy has every line of the table and no other.
+    whole: bool,
+    /// `{wrong: changed | vanished | unbound, line, was, class, claims, text}`.
+    problems: &'a [Problem],
+    /// `{first, last, by}`: lines that moved together.
+    shifts: Vec<Shift>,
+    /// Claims whose verdicts lapse.
+    lapsed: BTreeSet<&'a str>,
+}
+
 /// The claims as `claims --json` prints them.
 pub fn claims<'a>(claims: &'a [Claim], binding: Option<&'a Binding>) -> ClaimList<'a> {
-    let place = |id: &str| {
-        let places = binding?.places().find(|(claim, _)| *claim == id);
-        places.map(|(_, place)| place)
+    let place = |number: u32| {
+        let found = binding?
+            .lines()
+            .iter()
+            .find(|(line, _)| line.number == number);
+        found.map(|&(_, place)| place)
+    };
+    let lines = |id: &str| {
+        let lines = shipped().lines_of(id).map(|line| ListedLine {
+            line: line.number,
+            class: line.class,
+            place: place(line.number),
+        });
+        lines.collect()
     };
     let claims = claims
         .iter()
@@ -61,7 +115,8 @@ pub fn claims<'a>(claims: &'a [Claim], binding: Option<&'a Binding>) -> ClaimLis
                 line: sentence.line,
                 sha256: sentence.sha256,
                 status: sentence.status,
-                place: place(claim.id),
+                place: place(sentence.line),
+                lines: lines(claim.id),
             }),
             holds_when: claim.holds_when,
             corrected: claim.corrected,
@@ -75,11 +130,23 @@ pub fn claims<'a>(claims: &'a [Claim], binding: Option<&'a Binding>) -> ClaimLis
                     hypothesis: check.spec.hypothesis,
                 })
                 .collect(),
+            unexamined: unexamined(claim.id).map(|why| ListedReason {
+                verdict: why.verdict(),
+                reason: why.reason(),
+            }),
         })
         .collect();
     ClaimList {
         schema: "fjld-claims/1",
         claims,
+        binding: binding.map(|binding| ListedBinding {
+            lines: binding.lines().len(),
+            bound: binding.found(),
+            whole: binding.is_whole(),
+            problems: binding.problems(),
+            shifts: binding.shifts(),
+            lapsed: binding.lapsed(),
+        }),
     }
 }
 
@@ -90,10 +157,16 @@ pub fn claims_table(claims: &[Claim]) -> String {
         let line = claim
             .sentence
             .map_or("ours".into(), |s| format!("l. {}", s.line));
-        let checks = claim.checks.len();
+        let (examined, reason) = match unexamined(claim.id) {
+            Some(why) => {
+                let verdict = why.verdict().name().replace('_', " ");
+                (verdict, format!(" ({})", why.reason()))
+            }
+            None => (format!("{} checks", claim.checks.len()), String::new()),
+        };
         writeln!(
             text,
-            "{:<25} {line:<7} {checks} checks  {}",
+            "{:<29} {line:<7} {examined:<13} {}{reason}",
             claim.id, claim.statement
         )
         .expect("a string takes what is written to it");

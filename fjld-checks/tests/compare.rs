@@ -5,6 +5,7 @@ use fjld_checks::compare::{Change, Comparison, compare};
 use fjld_checks::evidence::{
     Counterexample, DefectRecord, Kind, Outcome, Record, Role, Size, TruthRecord,
 };
+use fjld_checks::report::standing::Standings;
 use fjld_checks::report::{ClaimReport, CorrectedReport, Receipt, Report, SCHEMA, Summary};
 use fjld_checks::tier::Tier;
 use fjld_checks::verdict::Verdict;
@@ -49,6 +50,7 @@ fn claim(id: &str, verdict: Verdict, checks: Vec<Record>) -> ClaimReport {
         statement: "a thing is so".to_owned(),
         document: None,
         verdict,
+        reason: None,
         lapsed: None,
         holds_when: None,
         corrected: None,
@@ -86,6 +88,7 @@ fn report() -> Report {
         budget: claims::budget(&claims::all()),
         baseline: Vec::new(),
         summary: Summary::default(),
+        standings: Standings::default(),
         checklist: Vec::new(),
         claims: vec![
             false_claim,

@@ -31,6 +31,7 @@ mod theorem_1;
 mod theorem_2;
 mod theorem_2_corrected;
 mod trained_network;
+pub mod waiting;
 
 use crate::evidence::Check;
 use crate::evidence::ledger::Budget;
@@ -79,8 +80,14 @@ pub struct Claim {
     pub checks: Vec<Check>,
 }
 
-/// Every claim, in the order of the report.
+/// Every claim, in the order of the report: those that are examined, then those that wait.
 pub fn all() -> Vec<Claim> {
+    let mut claims = examined();
+    claims.extend(waiting::claims());
+    claims
+}
+
+fn examined() -> Vec<Claim> {
     vec![
         ratio_definition::claim(),
         batch_size::claim(),
@@ -118,4 +125,26 @@ pub fn all() -> Vec<Claim> {
 pub fn budget(claims: &[Claim]) -> Budget {
     let checks = claims.iter().flat_map(|claim| &claim.checks);
     Budget::with(checks.filter(|check| check.is_stochastic()).count() as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_two_claims_have_the_same_id() {
+        let mut seen = HashSet::new();
+        for claim in all() {
+            assert!(seen.insert(claim.id), "{} is there twice", claim.id);
+        }
+    }
+
+    #[test]
+    fn a_claim_has_checks_or_a_reason_why_it_has_none() {
+        for claim in all() {
+            let reason = waiting::unexamined(claim.id);
+            assert_eq!(claim.checks.is_empty(), reason.is_some(), "{}", claim.id);
+        }
+    }
 }

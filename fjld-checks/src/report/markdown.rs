@@ -35,6 +35,12 @@ fn write_report(text: &mut String, report: &Report) -> std::fmt::Result {
             "**The suite's own baseline failed: no verdict counts.**\n"
         )?;
     }
+    let standings = report.standings;
+    writeln!(
+        text,
+        "The document's own status against the evidence: it overclaims {}, agrees {}, underclaims {}, undecided {}.\n",
+        standings.overclaims, standings.agrees, standings.underclaims, standings.undecided
+    )?;
     writeln!(
         text,
         "| line | the document's checklist | verdict | claim |"
@@ -52,15 +58,18 @@ fn write_report(text: &mut String, report: &Report) -> std::fmt::Result {
     }
     writeln!(
         text,
-        "\n| claim | the document says | verdict | corrected statement |"
+        "\n| claim | the document says | verdict | its status | which | corrected statement |"
     )?;
-    writeln!(text, "|---|---|---|---|")?;
+    writeln!(text, "|---|---|---|---|---|---|")?;
     for claim in &report.claims {
+        let document = claim.document.as_ref();
         writeln!(
             text,
-            "| [{id}](#{id}) | {} | **{}** | {} |",
+            "| [{id}](#{id}) | {} | **{}** | {} | {} | {} |",
             cell(&claim.statement),
             claim.verdict.name(),
+            document.map_or("", |d| &d.status),
+            document.map_or("", |d| d.standing.name()),
             claim.corrected.as_ref().map_or("", |c| c.verdict.name()),
             id = claim.id,
         )?;
@@ -76,12 +85,19 @@ fn write_claim(text: &mut String, claim: &ClaimReport) -> std::fmt::Result {
     match &claim.document {
         Some(document) => writeln!(
             text,
-            "Line {} of the document, \"{}\" ({}): {}\n",
-            document.line, document.section, document.status, claim.statement
+            "Line {} of the document, \"{}\" ({}; lines that speak to it: {}): {}\n",
+            document.line,
+            document.section,
+            document.status,
+            runs(&document.lines),
+            claim.statement
         )?,
         None => writeln!(text, "Ours: {}\n", claim.statement)?,
     }
     writeln!(text, "Verdict: **{}**.\n", claim.verdict.name())?;
+    if let Some(reason) = &claim.reason {
+        return writeln!(text, "It is not examined: {reason}.");
+    }
     if let Some(why) = &claim.lapsed {
         writeln!(text, "It does not count: {why}.\n")?;
     }
@@ -151,4 +167,28 @@ fn write_check(text: &mut String, record: &Record) -> std::fmt::Result {
 /// Text that can stand in a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
+}
+
+/// Numbers that rise, those without a gap between them as one: `17-18, 40`.
+fn runs(numbers: &[u32]) -> String {
+    let runs: Vec<String> = numbers
+        .chunk_by(|a, b| a + 1 == *b)
+        .map(|run| match run {
+            [first, .., last] => format!("{first}-{last}"),
+            _ => run.iter().map(u32::to_string).collect(),
+        })
+        .collect();
+    runs.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_without_a_gap_are_written_as_one() {
+        assert_eq!(runs(&[17, 18, 40, 42, 43, 44]), "17-18, 40, 42-44");
+        assert_eq!(runs(&[7]), "7");
+        assert_eq!(runs(&[]), "");
+    }
 }

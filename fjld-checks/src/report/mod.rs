@@ -4,6 +4,7 @@ mod markdown;
 pub mod pins;
 mod provenance;
 mod read;
+pub mod standing;
 mod terminal;
 
 pub use markdown::markdown;
@@ -13,7 +14,8 @@ pub use terminal::terminal;
 
 use crate::audit::Options;
 use crate::baseline::Instrument;
-use crate::claims::{Claim, Origin};
+use crate::claims::{Claim, Origin, waiting};
+use crate::document::table::shipped;
 use crate::evidence::ledger::Budget;
 use crate::evidence::{Record, Role};
 use crate::scenarios::store::hex;
@@ -21,6 +23,7 @@ use crate::tier::Tier;
 use crate::verdict::{Verdict, judge};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use standing::{Standing, Standings};
 
 /// The schema of `report.json`.
 pub const SCHEMA: &str = "fjld-report/1";
@@ -40,6 +43,9 @@ pub struct Report {
     pub baseline: Vec<Instrument>,
     /// How many claims have each verdict.
     pub summary: Summary,
+    /// On how many sentences the document says more, as much or less than the evidence bears out.
+    #[serde(default)]
+    pub standings: Standings,
     /// The five lines of the document's checklist.
     pub checklist: Vec<ChecklistLine>,
     /// The claims.
@@ -91,6 +97,9 @@ pub struct ClaimReport {
     pub document: Option<DocumentReport>,
     /// On the sentence as written.
     pub verdict: Verdict,
+    /// Why there are no checks of it, where there are none.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// Why the verdict does not count, where it does not.
     pub lapsed: Option<String>,
     /// The scope in which the sentence does hold, where a check showed it.
@@ -114,6 +123,12 @@ pub struct DocumentReport {
     pub sha256: String,
     /// How firmly the document says it.
     pub status: String,
+    /// How that stands to the verdict.
+    #[serde(default)]
+    pub standing: Standing,
+    /// Every line that speaks to the claim or that it rests on, that one among them.
+    #[serde(default)]
+    pub lines: Vec<u32>,
 }
 
 /// A corrected statement with its verdict.
@@ -177,7 +192,10 @@ impl Report {
                 if broken {
                     report.lapse(Verdict::Inconclusive, "the suite's own baseline failed");
                 } else if gone {
-                    report.lapse(Verdict::NotRun, "the document's sentence has changed");
+                    report.lapse(
+                        Verdict::NotRun,
+                        "a line of the document that states it has changed",
+                    );
                 }
                 report
             })
@@ -186,6 +204,10 @@ impl Report {
         for claim in &claims {
             summary.count(claim.verdict);
         }
+        let standings = claims
+            .iter()
+            .filter_map(|claim| Some(claim.document.as_ref()?.standing));
+        let standings = Standings::of(standings);
         let checklist = CHECKLIST
             .into_iter()
             .map(|(line, asks, id)| ChecklistLine {
@@ -205,6 +227,7 @@ impl Report {
             budget,
             baseline,
             summary,
+            standings,
             checklist,
             claims,
         }
@@ -249,6 +272,11 @@ impl ClaimReport {
                 .find_map(|record| record.scope.clone()),
         };
         let evidence = serde_json::to_vec(&checks).expect("plain numbers and names");
+        let unexamined = waiting::unexamined(claim.id);
+        let verdict = match unexamined {
+            Some(why) => why.verdict(),
+            None => judge(&checks, Role::AsWritten),
+        };
         Self {
             id: claim.id.to_owned(),
             origin: claim.origin,
@@ -258,8 +286,11 @@ impl ClaimReport {
                 line: sentence.line,
                 sha256: sentence.sha256.to_owned(),
                 status: sentence.status.to_owned(),
+                standing: Standing::of(sentence.status, verdict, holds_when.is_some()),
+                lines: shipped().lines_of(claim.id).map(|l| l.number).collect(),
             }),
-            verdict: judge(&checks, Role::AsWritten),
+            verdict,
+            reason: unexamined.map(|why| why.reason().to_owned()),
             lapsed: None,
             holds_when,
             corrected: claim.corrected.map(|statement| CorrectedReport {
@@ -279,6 +310,9 @@ impl ClaimReport {
         self.verdict = verdict;
         self.lapsed = Some(why.to_owned());
         self.holds_when = None;
+        if let Some(document) = &mut self.document {
+            document.standing = Standing::Undecided;
+        }
         if let Some(corrected) = &mut self.corrected {
             corrected.verdict = verdict;
         }
@@ -324,6 +358,21 @@ mod tests {
         assert_eq!(broken.summary.inconclusive, 1);
         let lapsed = broken.claims[0].lapsed.as_deref();
         assert_eq!(lapsed, Some("the suite's own baseline failed"));
+    }
+
+    #[test]
+    fn a_report_from_before_the_standings_is_read() {
+        let mut json = serde_json::to_value(report(true)).expect("plain numbers and names");
+        let remove = |value: &mut serde_json::Value, key: &str| {
+            let removed = value.as_object_mut().and_then(|object| object.remove(key));
+            assert!(removed.is_some(), "{key}");
+        };
+        remove(&mut json, "standings");
+        remove(&mut json["claims"][0], "reason");
+        remove(&mut json["claims"][0]["document"], "standing");
+        remove(&mut json["claims"][0]["document"], "lines");
+        let read: Report = serde_json::from_value(json).expect("it is a report");
+        assert_eq!(read.standings, Standings::default());
     }
 
     #[test]

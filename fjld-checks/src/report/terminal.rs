@@ -30,22 +30,24 @@ pub fn terminal(report: &Report) -> String {
             line(&mut text, &format!("  not so: {}", instrument.what));
         }
     }
+    top(&mut text, report);
     line(&mut text, "");
     line(
         &mut text,
-        &format!(
-            "{:<29} {:<13} {:<13} {}",
-            "claim", "verdict", "corrected", "checks"
-        ),
+        "claim                         verdict       document     which        corrected     checks",
     );
-    for claim in &report.claims {
+    for claim in report.claims.iter().filter(|c| c.reason.is_none()) {
         let corrected = claim.corrected.as_ref().map_or("", |c| c.verdict.name());
         let cases = claim.checks.iter().map(|r| r.cases).sum::<u64>();
-        let checks = format!("{} in {cases} cases", claim.checks.len());
+        let (status, standing) = match &claim.document {
+            Some(document) => (document.status.as_str(), document.standing.name()),
+            None => ("", ""),
+        };
         let row = format!(
-            "{:<29} {:<13} {corrected:<13} {checks}",
+            "{:<29} {:<13} {status:<12} {standing:<12} {corrected:<13} {} in {cases} cases",
             claim.id,
-            claim.verdict.name()
+            claim.verdict.name(),
+            claim.checks.len()
         );
         line(&mut text, row.trim_end());
     }
@@ -62,10 +64,27 @@ pub fn terminal(report: &Report) -> String {
             n => format!("{n} checks got a planted world wrong, and what they say does not count"),
         },
     );
-    line(&mut text, "\nThe document's checklist:");
+    for claim in report.claims.iter().filter(|c| c.reason.is_none()) {
+        page(&mut text, claim);
+    }
+    waiting(&mut text, report);
+    text
+}
+
+/// The document's own status beside ours, and its checklist.
+fn top(text: &mut String, report: &Report) {
+    let s = report.standings;
+    line(
+        text,
+        &format!(
+            "the document's own status against the evidence: it overclaims {}, agrees {}, underclaims {}, undecided {}",
+            s.overclaims, s.agrees, s.underclaims, s.undecided
+        ),
+    );
+    line(text, "\nThe document's checklist:");
     for item in &report.checklist {
         line(
-            &mut text,
+            text,
             &format!(
                 "  {:<13} {} ({})",
                 item.verdict.name(),
@@ -74,10 +93,27 @@ pub fn terminal(report: &Report) -> String {
             ),
         );
     }
-    for claim in &report.claims {
-        page(&mut text, claim);
+}
+
+/// The claims that no check examines, with the reason.
+fn waiting(text: &mut String, report: &Report) {
+    let mut claims = report
+        .claims
+        .iter()
+        .filter(|c| c.reason.is_some())
+        .peekable();
+    if claims.peek().is_some() {
+        line(text, "\nNot examined:");
     }
-    text
+    for claim in claims {
+        let says = format!(
+            "{}: {} ({})",
+            claim.verdict.name().replace('_', " "),
+            claim.statement,
+            claim.reason.as_deref().unwrap_or_default()
+        );
+        wrapped(text, &claim.id, &says);
+    }
 }
 
 /// What the suite allows itself to get wrong.

