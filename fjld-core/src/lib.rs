@@ -24,8 +24,9 @@ pub mod planner;
 pub mod ratio;
 pub mod rng;
 
-pub use capture::{ConsolidationReading, Objective, compute_c_alpha};
+pub use capture::{Capture, ConsolidationReading, Objective, compute_c_alpha};
 pub use error::{Error, Result};
+pub use kronecker::{KfacReading, compute_c_alpha_kfac};
 pub use moments::{FullMoments, Moments};
 pub use planner::{NoPlan, PilotMoments};
 pub use ratio::{Estimates, Interval, Phase, Ratio, Undefined};

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::interrupt;
 use candle_core::Tensor;
 use fjld_core::Ratio;
-use fjld_core::capture::moments_of;
+use fjld_core::capture::{moments_of, per_example};
 use fjld_core::rng::{Generator, Seed};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -115,11 +115,9 @@ impl MeasurementChoice {
 ///
 /// # Errors
 /// When candle fails or a gradient is not finite.
-pub fn population_ratio(model: &Mlp, (inputs, labels): &(Tensor, Tensor)) -> Result<Option<f64>> {
-    let one = |i| Ok((inputs.narrow(0, i, 1)?, labels.narrow(0, i, 1)?));
-    let moments = moments_of(model, (0..labels.elem_count()).map(one))?;
-    let ratio = Ratio::estimate(&moments, 0.95)?;
-    let n = moments.count() as f64;
+pub fn population_ratio(model: &Mlp, examples: &(Tensor, Tensor)) -> Result<Option<f64>> {
+    let ratio = per_example(model, examples)?.statistics.ratio(0.95)?;
+    let n = ratio.samples as f64;
     Ok(ratio.estimates.ok().map(|e| e.plug_in * n / (n - 1.0)))
 }
 

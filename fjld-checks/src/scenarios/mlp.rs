@@ -2,8 +2,9 @@
 
 use crate::error::Result;
 use candle_core::{DType, Device, Tensor, Var};
-use candle_nn::{Linear, Module};
+use candle_nn::Module;
 use fjld_core::Objective;
+use fjld_core::capture::{Linear, linear};
 use fjld_core::rng::{Seed, SeededVars};
 
 /// `Linear, relu, ..., Linear`, with softmax cross-entropy averaged over the batch.
@@ -23,7 +24,7 @@ impl Mlp {
         let layers = widths
             .windows(2)
             .enumerate()
-            .map(|(i, w)| candle_nn::linear(w[0], w[1], builder.pp(format!("layer{i}"))))
+            .map(|(i, w)| linear(w[0], w[1], builder.pp(format!("layer{i}"))))
             .collect::<candle_core::Result<_>>()?;
         Ok(Self {
             layers,
@@ -74,6 +75,10 @@ impl Objective for Mlp {
 
     fn parameters(&self) -> &[(String, Var)] {
         &self.parameters
+    }
+
+    fn examples(&self, (_, labels): &Self::Batch) -> usize {
+        labels.elem_count()
     }
 
     fn loss(&self, (inputs, labels): &Self::Batch) -> candle_core::Result<Tensor> {

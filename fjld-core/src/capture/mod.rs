@@ -19,5 +19,5 @@ mod statistics;
 pub use linear::{Linear, linear, linear_b, linear_no_bias};
 pub use pair::LayerPair;
 pub use plain::{ConsolidationReading, Objective, compute_c_alpha, flat_gradient, moments_of};
-pub use session::{Capture, Captured, Reduction, Unit};
+pub use session::{Capture, Captured, Reduction, Unit, per_example};
 pub use statistics::{ParameterStatistics, Share, Statistics};

@@ -14,6 +14,9 @@ pub trait Objective {
     /// Every trainable variable with its name, in a fixed order.
     fn parameters(&self) -> &[(String, Var)];
 
+    /// The number of examples in a batch.
+    fn examples(&self, batch: &Self::Batch) -> usize;
+
     /// The loss of one batch, a scalar: the *mean* over its examples, so that draws of any batch size share their expectation.
     ///
     /// # Errors
@@ -149,6 +152,10 @@ mod tests {
 
         fn parameters(&self) -> &[(String, Var)] {
             &self.parameters
+        }
+
+        fn examples(&self, (x, _): &Self::Batch) -> usize {
+            x.dims()[0]
         }
 
         fn loss(&self, (x, y): &Self::Batch) -> candle_core::Result<Tensor> {

@@ -4,10 +4,10 @@
 //! step hands in their per-example gradients, which are reduced and dropped as soon as the last use of a parameter has come in. A
 //! parameter that gets a gradient by any other way is an error, not a number that lacks a part.
 
-use super::LayerPair;
 use super::per_example::{PerExample, joined};
 use super::reduce::widened;
 use super::statistics::{ParameterStatistics, Statistics, layer_of};
+use super::{LayerPair, Objective};
 use crate::error::{Error, Result};
 use candle_core::{DType, Tensor, TensorId, Var, backprop::GradStore};
 use std::cell::RefCell;
@@ -155,6 +155,16 @@ impl Capture {
         }
         session.finish(parameters, loss, gradients)
     }
+}
+
+/// Measures every example of a batch, whose loss is the mean over them: norms, mean gradient and the trace of the covariance, by
+/// parameter, layer and whole, in one pass.
+///
+/// # Errors
+/// As [`Capture::run`]; the model has to be built of the layers of this module.
+pub fn per_example<O: Objective>(model: &O, batch: &O::Batch) -> Result<Captured> {
+    Capture::new(model.examples(batch), Reduction::Mean)
+        .run(model.parameters(), || model.loss(batch))
 }
 
 /// A pass in progress.
