@@ -58,6 +58,28 @@ impl Data {
         })
     }
 
+    /// Refuses numbers of inputs and outputs other than these.
+    pub fn check_sides(&self, inputs: usize, outputs: usize) -> Result<()> {
+        for (what, expected, tensor) in [
+            ("the last axis of the inputs", inputs, &self.inputs),
+            (
+                "the last axis of the output gradients",
+                outputs,
+                &self.gradients,
+            ),
+        ] {
+            let got = tensor.dims()[2];
+            if got != expected {
+                return Err(Error::Length {
+                    what,
+                    expected,
+                    got,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// The number of examples.
     pub fn examples(&self) -> usize {
         self.inputs.dims()[0]

@@ -5,9 +5,8 @@ use super::data::Data;
 use super::whiten::Turned;
 use crate::capture::LayerPair;
 use crate::error::{Error, Result};
+use crate::fisher::Ekfac;
 use crate::fisher::tensors::{to_device, to_host};
-use crate::fisher::{Ekfac, Kronecker};
-use candle_core::Tensor;
 use faer::Mat;
 
 /// `S_oi = mean_n ((U_G' (sum_t g_nt a_nt') U_A)_oi)^2`, streaming, in a basis held fixed.
@@ -29,7 +28,7 @@ impl EkfacMoments {
     /// # Errors
     /// When the factors are empty, or their eigenvectors can not be found.
     pub fn new(factors: &Factors) -> Result<Self> {
-        let basis = Kronecker::eigenbasis(&factors.kronecker()?)?;
+        let basis = factors.kronecker()?.eigenbasis()?;
         let (left, right) = (basis.left().to_owned(), basis.right().to_owned());
         Ok(Self {
             layer: factors.layer().to_string(),
@@ -88,24 +87,8 @@ impl EkfacMoments {
             });
         }
         let data = Data::of(pair)?;
-        let fitting = |what: &'static str, basis: &Mat<f64>, tensor: &Tensor| {
-            let (expected, got) = (basis.nrows(), tensor.dims()[2]);
-            if expected == got {
-                return Ok(());
-            }
-            Err(Error::Length {
-                what,
-                expected,
-                got,
-            }
-            .within(&self.layer))
-        };
-        fitting("the last axis of the inputs", &self.right, &data.inputs)?;
-        fitting(
-            "the last axis of the output gradients",
-            &self.left,
-            &data.gradients,
-        )?;
+        data.check_sides(self.right.nrows(), self.left.nrows())
+            .map_err(|e| e.within(&self.layer))?;
         let device = data.inputs.device();
         let left = to_device(self.left.as_ref(), device)?;
         let right = to_device(self.right.as_ref(), device)?;

@@ -29,11 +29,35 @@ pub struct Factors {
     layer: String,
     setting: Setting,
     bias: bool,
+    sums: Sums,
+}
+
+/// Sums over examples and the weights to divide them by.
+#[derive(Clone, Debug)]
+pub(super) struct Sums {
     inputs: Mat<f64>,
     input_weight: f64,
     gradients: Mat<f64>,
     examples: f64,
     positions: f64,
+}
+
+impl Sums {
+    fn add(&mut self, other: &Self) {
+        self.inputs += &other.inputs;
+        self.input_weight += other.input_weight;
+        self.gradients += &other.gradients;
+        self.examples += other.examples;
+        self.positions += other.positions;
+    }
+
+    fn scale(&mut self, factor: f64) {
+        self.inputs *= Scale(factor);
+        self.input_weight *= factor;
+        self.gradients *= Scale(factor);
+        self.examples *= factor;
+        self.positions *= factor;
+    }
 }
 
 impl Factors {
@@ -48,11 +72,13 @@ impl Factors {
             layer: pair.layer.clone(),
             setting,
             bias: pair.bias,
-            inputs: Mat::zeros(inputs, inputs),
-            input_weight: 0.0,
-            gradients: Mat::zeros(outputs, outputs),
-            examples: 0.0,
-            positions: 0.0,
+            sums: Sums {
+                inputs: Mat::zeros(inputs, inputs),
+                input_weight: 0.0,
+                gradients: Mat::zeros(outputs, outputs),
+                examples: 0.0,
+                positions: 0.0,
+            },
         })
     }
 
@@ -73,6 +99,13 @@ impl Factors {
     /// # Errors
     /// As [`Factors::push`], and when there is no pair.
     pub fn push_columns(&mut self, pairs: &[LayerPair]) -> Result<()> {
+        let sums = self.sums(pairs)?;
+        self.add(sums);
+        Ok(())
+    }
+
+    /// What the passes add, before anything is changed.
+    pub(super) fn sums(&self, pairs: &[LayerPair]) -> Result<Sums> {
         let Some(first) = pairs.first() else {
             return Err(Error::Length {
                 what: "the list of backward passes",
@@ -80,28 +113,32 @@ impl Factors {
                 got: 0,
             });
         };
-        let data = Data::of(first)?;
-        self.check_layer(first, &data)?;
+        let data = self.data(first)?;
         let (inputs, input_weight) = self.input_products(&data)?;
-        let mut gradients = self.gradient_products(&data)?;
+        let mut sums = Sums {
+            inputs,
+            input_weight,
+            gradients: self.gradient_products(&data)?,
+            examples: data.examples() as f64,
+            positions: data.counted()?,
+        };
         for pair in &pairs[1..] {
-            let column = Data::of(pair)?;
-            self.check_layer(pair, &column)?;
+            let column = self.data(pair)?;
             if column.inputs.dims() != data.inputs.dims() {
                 return Err(Error::Shape {
                     what: "the inputs of a later backward pass",
                     expected: format!("{:?}, as in the first", data.inputs.dims()),
                     got: column.inputs.dims().to_vec(),
-                });
+                }
+                .within(&self.layer));
             }
-            gradients += self.gradient_products(&column)?;
+            sums.gradients += self.gradient_products(&column)?;
         }
-        self.positions += data.counted()?;
-        self.inputs += inputs;
-        self.input_weight += input_weight;
-        self.gradients += gradients;
-        self.examples += data.examples() as f64;
-        Ok(())
+        Ok(sums)
+    }
+
+    pub(super) fn add(&mut self, sums: Sums) {
+        self.sums.add(&sums);
     }
 
     /// `sum a a'`, `[in, in]`, and over how many.
@@ -127,36 +164,18 @@ impl Factors {
         to_host(&rows.t()?.matmul(&rows)?)
     }
 
-    fn check_layer(&self, pair: &LayerPair, data: &Data) -> Result<()> {
+    /// The pair's data, if it is of this layer.
+    fn data(&self, pair: &LayerPair) -> Result<Data> {
         if pair.layer != self.layer || pair.bias != self.bias {
             return Err(Error::OtherLayers {
                 expected: vec![self.described()],
                 got: vec![described(&pair.layer, pair.bias)],
             });
         }
-        for (what, expected, got) in [
-            (
-                "the last axis of the inputs",
-                self.inputs.nrows(),
-                &data.inputs,
-            ),
-            (
-                "the last axis of the output gradients",
-                self.gradients.nrows(),
-                &data.gradients,
-            ),
-        ] {
-            let got = got.dims()[2];
-            if got != expected {
-                return Err(Error::Length {
-                    what,
-                    expected,
-                    got,
-                }
-                .within(&self.layer));
-            }
-        }
-        Ok(())
+        let data = Data::of(pair)?;
+        data.check_sides(self.sums.inputs.nrows(), self.sums.gradients.nrows())
+            .map_err(|e| e.within(&self.layer))?;
+        Ok(data)
     }
 
     /// Adds everything that `other` has seen.
@@ -167,19 +186,15 @@ impl Factors {
         let same = self.layer == other.layer
             && self.bias == other.bias
             && self.setting == other.setting
-            && self.inputs.nrows() == other.inputs.nrows()
-            && self.gradients.nrows() == other.gradients.nrows();
+            && self.sums.inputs.nrows() == other.sums.inputs.nrows()
+            && self.sums.gradients.nrows() == other.sums.gradients.nrows();
         if !same {
             return Err(Error::OtherLayers {
                 expected: vec![self.described()],
                 got: vec![other.described()],
             });
         }
-        self.inputs += &other.inputs;
-        self.input_weight += other.input_weight;
-        self.gradients += &other.gradients;
-        self.examples += other.examples;
-        self.positions += other.positions;
+        self.sums.add(&other.sums);
         Ok(())
     }
 
@@ -196,15 +211,7 @@ impl Factors {
                 accepted: "above 0 and at most 1",
             });
         }
-        self.inputs *= Scale(keep);
-        self.gradients *= Scale(keep);
-        for weight in [
-            &mut self.input_weight,
-            &mut self.examples,
-            &mut self.positions,
-        ] {
-            *weight *= keep;
-        }
+        self.sums.scale(keep);
         Ok(())
     }
 
@@ -220,12 +227,12 @@ impl Factors {
 
     /// The number of examples, or their weight where it has decayed.
     pub fn examples(&self) -> f64 {
-        self.examples
+        self.sums.examples
     }
 
     /// The number of positions that count, over all examples, or their weight where it has decayed.
     pub fn positions(&self) -> f64 {
-        self.positions
+        self.sums.positions
     }
 
     /// `A`, `[in, in]`, with a bias `[in + 1, in + 1]`.
@@ -233,7 +240,7 @@ impl Factors {
     /// # Errors
     /// When no position has been pushed.
     pub fn input_factor(&self) -> Result<Dense> {
-        self.mean(&self.inputs, self.input_weight)
+        self.mean(&self.sums.inputs, self.sums.input_weight)
     }
 
     /// `G`, `[out, out]`.
@@ -241,7 +248,7 @@ impl Factors {
     /// # Errors
     /// When no example has been pushed.
     pub fn gradient_factor(&self) -> Result<Dense> {
-        self.mean(&self.gradients, self.examples)
+        self.mean(&self.sums.gradients, self.sums.examples)
     }
 
     fn mean(&self, sum: &Mat<f64>, weight: f64) -> Result<Dense> {
@@ -284,7 +291,7 @@ impl Factors {
     /// # Errors
     /// When nothing has been pushed.
     pub fn foof(&self) -> Result<Foof> {
-        Foof::new(self.input_factor()?, self.gradients.nrows())
+        Foof::new(self.input_factor()?, self.sums.gradients.nrows())
     }
 
     fn described(&self) -> String {
@@ -295,3 +302,6 @@ impl Factors {
 fn described(layer: &str, bias: bool) -> String {
     format!("{layer} {} bias", if bias { "with" } else { "without" })
 }
+
+#[cfg(test)]
+mod tests;

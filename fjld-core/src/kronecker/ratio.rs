@@ -6,7 +6,6 @@ use super::data::Data;
 use super::whiten::Whitening;
 use crate::capture::LayerPair;
 use crate::error::{Error, Result};
-use crate::fisher::Curvature;
 use crate::fisher::tensors::scalar;
 use candle_core::{Device, Tensor};
 
@@ -17,7 +16,6 @@ use candle_core::{Device, Tensor};
 /// their moments taken there, batch by batch (Chan's rule), so that no matrix of the block's size `out in` x `out in` appears.
 pub struct KroneckerRatio {
     layer: String,
-    shape: usize,
     condition: Option<f64>,
     whitening: Whitening,
     examples: u64,
@@ -37,7 +35,6 @@ impl KroneckerRatio {
         let within = |e: Error| e.within(layer);
         Ok(Self {
             layer: layer.to_string(),
-            shape: block.dimension(),
             condition: block.condition().map_err(within)?,
             whitening: Whitening::of(block, device).map_err(within)?,
             examples: 0,
@@ -61,15 +58,9 @@ impl KroneckerRatio {
             });
         }
         let data = Data::of(pair)?;
-        let size = data.inputs.dims()[2] * data.gradients.dims()[2];
-        if size != self.shape {
-            return Err(Error::Length {
-                what: "the gradient in the layer's parameters",
-                expected: self.shape,
-                got: size,
-            }
-            .within(&self.layer));
-        }
+        let (inputs, outputs) = self.whitening.sides();
+        data.check_sides(inputs, outputs)
+            .map_err(|e| e.within(&self.layer))?;
         let (sum, squares) = self.whitening.sums(&data)?;
         let added = data.examples() as f64;
         let mean = (sum / added)?;
@@ -89,7 +80,9 @@ impl KroneckerRatio {
         self.squares += squares;
         self.examples += data.examples() as u64;
         self.resolution = self.resolution.max(data.resolution);
-        self.terms = self.terms.max(data.examples() * data.positions() + size);
+        self.terms = self
+            .terms
+            .max(data.examples() * data.positions() + inputs * outputs);
         Ok(())
     }
 

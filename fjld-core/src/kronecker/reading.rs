@@ -26,9 +26,8 @@ pub struct LayerMetric {
 pub struct KfacReading {
     /// `total_signal / total_noise`, per example; `None` where the noise vanished.
     pub c_alpha_kfac: Option<f64>,
-    /// `c_alpha_kfac - 1/n`. With blocks that know nothing of these examples this takes the excess of the signal, `E signal_hat = signal +
-    /// noise / n`, away exactly. With more parameters than examples and blocks of these same examples, `c_alpha_kfac` is near `1/n`
-    /// and this near 0 whatever the data.
+    /// `c_alpha_kfac - 1/n`: with blocks that were not taken from these very examples this removes the excess of the signal,
+    /// `E signal_hat = signal + noise / n`, exactly.
     pub debiased: Option<f64>,
     /// Whether `c_alpha_kfac > 1`.
     pub is_convergent: bool,
@@ -79,21 +78,28 @@ impl KfacAccumulator {
                 got: 0,
             });
         };
-        let mut layers = self.layers.clone();
-        if layers.is_empty() {
-            check_names(first.as_ref())?;
-            for pair in first.as_ref() {
-                layers.push(Factors::for_layer(pair, self.setting)?);
-            }
-        }
+        let first = first.as_ref();
+        let new = if self.layers.is_empty() {
+            check_names(first)?;
+            let factors = |pair| Factors::for_layer(pair, self.setting);
+            first.iter().map(factors).collect::<Result<_>>()?
+        } else {
+            Vec::new()
+        };
+        let layers = if new.is_empty() { &self.layers } else { &new };
         for pairs in columns {
             check_layers(layers.iter().map(Factors::layer), pairs.as_ref())?;
         }
-        for (i, factors) in layers.iter_mut().enumerate() {
+        let mut added = Vec::with_capacity(layers.len());
+        for (i, factors) in layers.iter().enumerate() {
             let passes: Vec<LayerPair> = columns.iter().map(|c| c.as_ref()[i].clone()).collect();
-            factors.push_columns(&passes)?;
+            added.push(factors.sums(&passes)?);
         }
-        self.layers = layers;
+        // nothing is refused from here on
+        self.layers.extend(new);
+        for (factors, sums) in self.layers.iter_mut().zip(added) {
+            factors.add(sums);
+        }
         Ok(())
     }
 
@@ -208,3 +214,6 @@ fn check_layers<'a>(expected: impl Iterator<Item = &'a str>, pairs: &[LayerPair]
         got: owned(got),
     })
 }
+
+#[cfg(test)]
+mod tests;

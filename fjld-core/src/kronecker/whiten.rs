@@ -25,9 +25,12 @@ pub(super) struct Turned {
 impl Turned {
     /// With `left` for `P'`, `[o, o]`, and `right` for `Q'`, `[i, i]`.
     pub fn of(data: &Data, left: &Tensor, right: &Tensor) -> Result<Self> {
+        let turn = |rows: &Tensor, by: &Tensor| -> Result<Tensor> {
+            Ok(rows.flatten_to(1)?.matmul(by)?.reshape(rows.shape())?)
+        };
         Ok(Self {
-            gradients: data.gradients.broadcast_matmul(left)?,
-            inputs: data.inputs.broadcast_matmul(right)?,
+            gradients: turn(&data.gradients, left)?,
+            inputs: turn(&data.inputs, right)?,
         })
     }
 
@@ -98,6 +101,7 @@ pub(super) struct Whitening {
 }
 
 impl Whitening {
+    /// Of a block that is not singular.
     pub fn of(block: &Block, device: &Device) -> Result<Self> {
         match block {
             Block::Kronecker(block) => Self::of_product(block, device),
@@ -125,6 +129,11 @@ impl Whitening {
             right: to_device(block.right(), device)?,
             root: Some(to_device(root.as_ref(), device)?),
         })
+    }
+
+    /// The sides of the layer, `(in, out)`.
+    pub fn sides(&self) -> (usize, usize) {
+        (self.right.dims()[0], self.left.dims()[0])
     }
 
     /// The sum of the whitened gradients of a batch, `[o, i]`, and the sum of their squared lengths.
