@@ -80,6 +80,11 @@ impl Capture {
         }
     }
 
+    /// How the loss is reduced over the examples.
+    pub fn reduction(&self) -> Reduction {
+        self.reduction
+    }
+
     /// What one draw is; an example unless this says otherwise.
     #[must_use]
     pub fn unit(mut self, unit: Unit) -> Self {

@@ -77,6 +77,11 @@ impl ParameterStatistics {
         &self.name
     }
 
+    /// Its shape.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
     /// `|g_i|^2` over this parameter, one for each draw.
     pub fn squared_norms(&self) -> &[f64] {
         &self.squared_norms
