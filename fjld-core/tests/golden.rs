@@ -1,0 +1,248 @@
+//! The exact route against PyTorch: the models of `scripts/golden/make.py`, rebuilt from captured layers at the weights of its files. The
+//! docstring there says what every tensor of a file is. Every tensor is compared: one that no test asks for fails the test.
+
+use candle_core::{DType, Device, Tensor, Var};
+use candle_nn::{Module, VarBuilder, loss::cross_entropy};
+use fjld_core::Result;
+use fjld_core::capture::{Capture, Captured, LayerPair, Linear, Reduction, linear};
+use std::collections::HashMap;
+
+/// Relative to the largest entry of a tensor. Both sides took sums of up to some 1e3 products in `f64`, in other orders, through a few
+/// layers: roundings of 1e-13 or so, and two digits for what cancels in a variance or behind a normalisation. A divisor `n` for `n - 1`
+/// shows as 0.2, an epsilon that was rounded to `f32` as 1e-9.
+const TOLERANCE: f64 = 1e-10;
+
+/// A file, of which every tensor is taken once.
+struct Golden {
+    left: HashMap<String, Tensor>,
+    parameters: Vec<(String, Var)>,
+    inputs: Tensor,
+    targets: Tensor,
+}
+
+impl Golden {
+    fn load(kind: &str) -> Result<Self> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+        let path = format!("{folder}/{kind}.safetensors");
+        let mut left = candle_core::safetensors::load(path, &Device::Cpu)?;
+        let mut names: Vec<String> = left
+            .keys()
+            .filter_map(|name| name.strip_prefix("weights.").map(str::to_owned))
+            .collect();
+        names.sort();
+        let mut parameters = Vec::new();
+        for name in names {
+            let weights = take(&mut left, &format!("weights.{name}"));
+            parameters.push((name, Var::from_tensor(&weights)?));
+        }
+        let inputs = take(&mut left, "data.inputs");
+        let targets = take(&mut left, "data.targets").to_dtype(DType::U32)?;
+        Ok(Self {
+            left,
+            parameters,
+            inputs,
+            targets,
+        })
+    }
+
+    /// The parameters by name, for constructors like candle-nn's.
+    fn builder(&self) -> VarBuilder<'static> {
+        let own = |(name, var): &(String, Var)| (name.clone(), var.as_tensor().clone());
+        let tensors = self.parameters.iter().map(own).collect();
+        VarBuilder::from_tensors(tensors, DType::F64, &Device::Cpu)
+    }
+
+    fn examples(&self) -> Result<usize> {
+        Ok(self.inputs.dim(0)?)
+    }
+
+    /// One pass at the real targets, everything measured. `model` gives logits `[examples, (positions,) classes]`.
+    fn captured(
+        &self,
+        model: impl FnOnce(&Tensor) -> candle_core::Result<Tensor>,
+    ) -> Result<Captured> {
+        Capture::new(self.examples()?, Reduction::Mean)
+            .diagonal()
+            .rows()
+            .pairs()
+            .run(&self.parameters, || {
+                let logits = model(&self.inputs)?;
+                // every example has as many targets as any other: the mean over all is the mean of the examples' means
+                let logits = logits.flatten_to(logits.rank() - 2)?;
+                cross_entropy(&logits, &self.targets.flatten_all()?)
+            })
+    }
+
+    /// Takes the tensor `name` and holds `got` against it.
+    fn assert_is(&mut self, name: &str, got: &Tensor) -> Result<()> {
+        let expected = take(&mut self.left, name);
+        assert_eq!(got.dims(), expected.dims(), "{name}");
+        let largest = |x: &Tensor| x.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>();
+        let (size, gap) = (largest(&expected)?, largest(&(got - &expected)?)?);
+        // stated so that a gap that is NaN fails
+        assert!(
+            size > 0.0 && gap <= TOLERANCE * size,
+            "{name}: {gap:e} of {size:e}"
+        );
+        Ok(())
+    }
+
+    /// Rows, means, variances, norms, signal, noise and `C`.
+    fn assert_statistics(&mut self, captured: &Captured) -> Result<()> {
+        let statistics = &captured.statistics;
+        let n = self.examples()?;
+        assert_eq!(statistics.parameters().len(), self.parameters.len());
+        for parameter in statistics.parameters() {
+            let (name, mean) = (parameter.name(), parameter.mean()?);
+            let rows = parameter.rows().expect("they were asked for");
+            let shape = [&[n], mean.dims()].concat();
+            self.assert_is(&format!("rows.{name}"), &rows.reshape(shape)?)?;
+            let variances = parameter.variances()?.expect("they were asked for");
+            self.assert_is(&format!("variance.{name}"), &variances)?;
+            // what the optimiser is given is the same mean
+            let var = self.parameters.iter().find(|(own, _)| own == name);
+            let gradient = var.and_then(|(_, var)| captured.gradients.get(var));
+            let gap = (&mean - gradient.expect("every parameter has one"))?;
+            assert!(gap.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>()? < TOLERANCE);
+            self.assert_is(&format!("mean.{name}"), &mean)?;
+        }
+        let scalar = |value: f64| Tensor::new(value, &Device::Cpu);
+        let norms = Tensor::new(statistics.squared_norms(), &Device::Cpu)?;
+        self.assert_is("squared_norms", &norms)?;
+        let whole = statistics.whole()?;
+        self.assert_is("signal", &scalar(whole.signal)?)?;
+        self.assert_is("noise", &scalar(whole.noise)?)?;
+        let c = statistics.ratio(0.95)?.estimates.expect("there is noise");
+        self.assert_is("ratio", &scalar(c.plug_in)?)
+    }
+
+    /// The Kronecker factors of these layers and no others.
+    fn assert_factors(&mut self, pairs: &[LayerPair], layers: &[&str]) -> Result<()> {
+        let found: Vec<&str> = pairs.iter().map(|pair| pair.layer.as_str()).collect();
+        assert_eq!(found, layers);
+        for pair in pairs {
+            let inputs = with_one(pair)?;
+            let (n, positions, _) = inputs.dims3()?;
+            let factors = [
+                (
+                    "expand.a",
+                    second_moment(&inputs.flatten_to(1)?, n * positions)?,
+                ),
+                (
+                    "expand.g",
+                    second_moment(&pair.gradients.flatten_to(1)?, n)?,
+                ),
+                ("reduce.a", second_moment(&inputs.mean(1)?, n)?),
+                ("reduce.g", second_moment(&pair.gradients.sum(1)?, n)?),
+            ];
+            for (form, factor) in factors {
+                self.assert_is(&format!("factors.{}.{form}", pair.layer), &factor)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The empirical Fisher of one layer with a bias.
+    fn assert_fisher(&mut self, captured: &Captured, layer: &str) -> Result<()> {
+        let rows = |part: &str| {
+            let name = format!("{layer}.{part}");
+            let parameters = captured.statistics.parameters();
+            let found = parameters.iter().find(|p| p.name() == name);
+            found.and_then(|p| p.rows()).expect("the layer has it")
+        };
+        let bias = rows("bias").unsqueeze(2)?;
+        let (n, outputs, _) = bias.dims3()?;
+        let weight = rows("weight").reshape((n, outputs, ()))?;
+        let joint = Tensor::cat(&[weight, bias], 2)?.flatten_from(1)?;
+        self.assert_is(&format!("fisher.{layer}"), &second_moment(&joint, n)?)
+    }
+
+    fn assert_nothing_left(self) {
+        let left: Vec<&String> = self.left.keys().collect();
+        assert!(left.is_empty(), "never compared: {left:?}");
+    }
+}
+
+fn take(tensors: &mut HashMap<String, Tensor>, name: &str) -> Tensor {
+    let tensor = tensors.remove(name);
+    tensor.unwrap_or_else(|| panic!("the file has no `{name}`, or it was taken before"))
+}
+
+/// The inputs with a bias's 1 behind them.
+fn with_one(pair: &LayerPair) -> Result<Tensor> {
+    if !pair.bias {
+        return Ok(pair.inputs.clone());
+    }
+    let ones = pair.inputs.narrow(2, 0, 1)?.ones_like()?;
+    Ok(Tensor::cat(&[&pair.inputs, &ones], 2)?)
+}
+
+/// `(1/n) sum x x'` over rows.
+fn second_moment(rows: &Tensor, n: usize) -> Result<Tensor> {
+    Ok((rows.t()?.matmul(rows)? / n as f64)?)
+}
+
+struct Mlp {
+    first: Linear,
+    second: Linear,
+}
+
+impl Mlp {
+    fn new(vb: VarBuilder) -> candle_core::Result<Self> {
+        Ok(Self {
+            first: linear(5, 7, vb.pp("first"))?,
+            second: linear(7, 4, vb.pp("second"))?,
+        })
+    }
+}
+
+impl Module for Mlp {
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        self.second.forward(&self.first.forward(x)?.relu()?)
+    }
+}
+
+/// A root of the Hessian of cross-entropy in the logits, column `k`: `sqrt(p_k) (e_k - p)` for each example. Summed over `k` the squares
+/// are `diag p - p p'`.
+fn hessian_root_column(logits: &Tensor, k: usize) -> candle_core::Result<Tensor> {
+    let p = candle_nn::ops::softmax(&logits.detach(), 1)?;
+    let own = p.narrow(1, k, 1)?;
+    let mut one_hot = vec![0.0; p.dim(1)?];
+    one_hot[k] = 1.0;
+    let unit = Tensor::new(one_hot, p.device())?;
+    unit.broadcast_sub(&p)?.broadcast_mul(&own.sqrt()?)
+}
+
+#[test]
+fn a_perceptron_measures_as_in_pytorch() -> Result<()> {
+    let mut golden = Golden::load("mlp")?;
+    let model = Mlp::new(golden.builder())?;
+    let captured = golden.captured(|x| model.forward(x))?;
+    golden.assert_statistics(&captured)?;
+    golden.assert_factors(&captured.pairs, &["first", "second"])?;
+    golden.assert_fisher(&captured, "second")?;
+
+    // the type-2 Fisher: one backward pass for each column of a root of the Hessian, whose products add up
+    let n = golden.examples()?;
+    let (mut fisher, mut factors) = (Vec::new(), HashMap::<String, Vec<Tensor>>::new());
+    for k in 0..4 {
+        let pass = Capture::new(n, Reduction::Sum).rows().pairs();
+        let captured = pass.run(&golden.parameters, || {
+            let logits = model.forward(&golden.inputs)?;
+            (hessian_root_column(&logits, k)? * logits)?.sum_all()
+        })?;
+        let rows = captured.statistics.rows()?.expect("they were asked for");
+        fisher.push(second_moment(&rows, n)?);
+        for pair in captured.pairs {
+            let factor = second_moment(&pair.gradients.flatten_to(1)?, n)?;
+            factors.entry(pair.layer).or_default().push(factor);
+        }
+    }
+    let total = |parts: &[Tensor]| Tensor::stack(parts, 0)?.sum(0);
+    golden.assert_is("ggn", &total(&fisher)?)?;
+    for (layer, parts) in factors {
+        golden.assert_is(&format!("type2.{layer}.g"), &total(&parts)?)?;
+    }
+    golden.assert_nothing_left();
+    Ok(())
+}
