@@ -63,6 +63,42 @@ pub enum Error {
         /// What it must be.
         accepted: &'static str,
     },
+    /// There is no inverse and no log determinant.
+    #[error(
+        "{what} is singular to rounding: some direction of it has no variance, so there is neither an inverse nor a log determinant; a damping of {damping:e} or more on its diagonal would be accepted"
+    )]
+    Singular {
+        /// The matrix.
+        what: String,
+        /// A multiple of the identity that makes it definite when added, rounding included.
+        damping: f64,
+    },
+    /// A tensor has another shape than the one expected.
+    #[error("{what} has shape {got:?}; it must have shape {expected}")]
+    Shape {
+        /// The tensor.
+        what: &'static str,
+        /// The shape that fits, in words.
+        expected: String,
+        /// The shape that came.
+        got: Vec<usize>,
+    },
+    /// A model's layers differ from those seen before.
+    #[error("the layers are {got:?}; those of the first push were {expected:?}")]
+    OtherLayers {
+        /// The layers of the first push.
+        expected: Vec<String>,
+        /// The layers that came.
+        got: Vec<String>,
+    },
+    /// Something is wrong with one named part of a whole.
+    #[error("in `{name}`: {source}")]
+    Within {
+        /// The layer or block.
+        name: String,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
     /// Backpropagation reached a loss without touching this parameter.
     #[error(
         "no gradient reached parameter `{name}` of shape {shape:?}; every parameter must take part in the loss through operations that candle differentiates"
@@ -87,4 +123,14 @@ pub enum Error {
     /// An error of candle's own.
     #[error("candle: {0}")]
     Candle(#[from] candle_core::Error),
+}
+
+impl Error {
+    /// The same error, with the layer or block that it is about.
+    pub(crate) fn within(self, name: &str) -> Self {
+        Self::Within {
+            name: name.to_string(),
+            source: Box::new(self),
+        }
+    }
 }

@@ -15,8 +15,10 @@
 
 pub mod capture;
 pub mod error;
+pub mod fisher;
 pub mod geometry;
 pub mod information;
+pub mod kronecker;
 pub mod moments;
 pub mod planner;
 pub mod ratio;

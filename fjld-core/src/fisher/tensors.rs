@@ -1,0 +1,49 @@
+//! Between tensors, where the data are, and matrices on the host, where the factors are.
+
+use crate::error::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+use faer::{Mat, MatRef};
+
+/// The same numbers in 64 bits, without their history: sums of 32-bit numbers lose digits, and no gradient flows through a measurement.
+pub(crate) fn widened(tensor: &Tensor) -> Result<Tensor> {
+    Ok(tensor.detach().to_dtype(DType::F64)?)
+}
+
+/// A tensor `[rows, columns]` of 64-bit numbers as a matrix.
+pub(crate) fn to_host(tensor: &Tensor) -> Result<Mat<f64>> {
+    let (rows, columns) = tensor.dims2()?;
+    let entries = tensor.flatten_all()?.to_vec1::<f64>()?;
+    Ok(Mat::from_fn(rows, columns, |i, j| entries[i * columns + j]))
+}
+
+/// A matrix as a tensor `[rows, columns]` of 64-bit numbers.
+pub(crate) fn to_device(matrix: MatRef<'_, f64>, device: &Device) -> Result<Tensor> {
+    let (rows, columns) = (matrix.nrows(), matrix.ncols());
+    let entries: Vec<f64> = (0..rows)
+        .flat_map(|i| (0..columns).map(move |j| matrix[(i, j)]))
+        .collect();
+    Ok(Tensor::from_vec(entries, (rows, columns), device)?)
+}
+
+/// A tensor of one number.
+pub(crate) fn scalar(tensor: &Tensor) -> Result<f64> {
+    Ok(tensor.to_scalar::<f64>()?)
+}
+
+/// Refuses a tensor of 64-bit numbers with NaN or an infinity in it: `row` counts along the first axis, `column` over all the others.
+pub(crate) fn check_finite(tensor: &Tensor) -> Result<()> {
+    // x * 0 is NaN for NaN and the infinities, and so is any sum with it; nothing but this sum leaves the device
+    if scalar(&(tensor * 0.0)?.sum_all()?)? == 0.0 {
+        return Ok(());
+    }
+    let entries = tensor.flatten_all()?.to_vec1::<f64>()?;
+    let width = entries.len() / tensor.dim(0)?;
+    match entries.iter().position(|v| !v.is_finite()) {
+        Some(at) => Err(Error::NotFinite {
+            value: entries[at],
+            row: (at / width) as u64,
+            column: at % width,
+        }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,118 @@
+//! Second moments of the gradients in the factors' eigenbasis (George et al. 2018, arXiv:1806.03884).
+
+use super::Factors;
+use super::data::Data;
+use super::whiten::Turned;
+use crate::capture::LayerPair;
+use crate::error::{Error, Result};
+use crate::fisher::Ekfac;
+use crate::fisher::tensors::{to_device, to_host};
+use faer::Mat;
+
+/// `S_oi = mean_n ((U_G' (sum_t g_nt a_nt') U_A)_oi)^2`, streaming, in a basis held fixed.
+///
+/// Of all spectra in that basis this one is nearest, in Frobenius norm, to the second moment of the very gradients that it was taken of.
+/// The basis may be older than the gradients. The positions of an example are summed before the square, whatever the factors' setting.
+#[derive(Clone, Debug)]
+pub struct EkfacMoments {
+    layer: String,
+    left: Mat<f64>,
+    right: Mat<f64>,
+    squares: Mat<f64>,
+    examples: f64,
+}
+
+impl EkfacMoments {
+    /// No gradients yet, in the eigenbasis of these factors.
+    ///
+    /// # Errors
+    /// When the factors are empty, or their eigenvectors can not be found.
+    pub fn new(factors: &Factors) -> Result<Self> {
+        let basis = factors.kronecker()?.eigenbasis()?;
+        let (left, right) = (basis.left().to_owned(), basis.right().to_owned());
+        Ok(Self {
+            layer: factors.layer().to_string(),
+            squares: Mat::zeros(left.nrows(), right.nrows()),
+            left,
+            right,
+            examples: 0.0,
+        })
+    }
+
+    /// Adds the examples of one forward and backward pass.
+    ///
+    /// # Errors
+    /// When the pair is of another layer or shape, or not usable as [`Factors::push`] says. Nothing is added then.
+    pub fn push(&mut self, pair: &LayerPair) -> Result<()> {
+        self.push_columns(std::slice::from_ref(pair))
+    }
+
+    /// Adds the examples of one forward pass with several backward passes, whose squares add up: see [`Factors::push_columns`].
+    ///
+    /// # Errors
+    /// As [`EkfacMoments::push`], and when there is no pair or the passes differ in their number of examples.
+    pub fn push_columns(&mut self, pairs: &[LayerPair]) -> Result<()> {
+        let mut added: Option<(Mat<f64>, usize)> = None;
+        for pair in pairs {
+            let (squares, examples) = self.squares_of(pair)?;
+            added = Some(match added {
+                None => (squares, examples),
+                Some((sum, first)) if first == examples => (sum + squares, first),
+                Some((_, first)) => {
+                    return Err(Error::Length {
+                        what: "a later backward pass's list of examples",
+                        expected: first,
+                        got: examples,
+                    });
+                }
+            });
+        }
+        let Some((squares, examples)) = added else {
+            return Err(Error::Length {
+                what: "the list of backward passes",
+                expected: 1,
+                got: 0,
+            });
+        };
+        self.squares += squares;
+        self.examples += examples as f64;
+        Ok(())
+    }
+
+    fn squares_of(&self, pair: &LayerPair) -> Result<(Mat<f64>, usize)> {
+        if pair.layer != self.layer {
+            return Err(Error::OtherLayers {
+                expected: vec![self.layer.clone()],
+                got: vec![pair.layer.clone()],
+            });
+        }
+        let data = Data::of(pair)?;
+        data.check_sides(self.right.nrows(), self.left.nrows())
+            .map_err(|e| e.within(&self.layer))?;
+        let device = data.inputs.device();
+        let left = to_device(self.left.as_ref(), device)?;
+        let right = to_device(self.right.as_ref(), device)?;
+        let turned = Turned::of(&data, &left, &right)?;
+        Ok((to_host(&turned.entry_squares()?)?, data.examples()))
+    }
+
+    /// The block.
+    ///
+    /// # Errors
+    /// When no example has been pushed.
+    pub fn block(&self) -> Result<Ekfac> {
+        if self.examples == 0.0 {
+            return Err(Error::TooFewSamples {
+                what: "a second moment",
+                needed: 1,
+                got: 0,
+            }
+            .within(&self.layer));
+        }
+        let spectrum = Mat::from_fn(self.squares.nrows(), self.squares.ncols(), |o, i| {
+            self.squares[(o, i)] / self.examples
+        });
+        Ekfac::new(self.left.clone(), self.right.clone(), spectrum)
+            .map_err(|e| e.within(&self.layer))
+    }
+}
