@@ -3,8 +3,11 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{Module, VarBuilder, loss::cross_entropy};
+use faer::MatRef;
 use fjld_core::Result;
 use fjld_core::capture::{Capture, Captured, LayerPair, Linear, Reduction, linear};
+use fjld_core::fisher::{Dense, OutputLoss, SecondMoment};
+use fjld_core::kronecker::{Factors, Setting};
 use std::collections::HashMap;
 
 /// Relative to the largest entry of a tensor. Both sides took sums of up to some 1e3 products in `f64`, in other orders, through a few
@@ -121,22 +124,12 @@ impl Golden {
         let found: Vec<&str> = pairs.iter().map(|pair| pair.layer.as_str()).collect();
         assert_eq!(found, layers);
         for pair in pairs {
-            let inputs = with_one(pair)?;
-            let (n, positions, _) = inputs.dims3()?;
-            let factors = [
-                (
-                    "expand.a",
-                    second_moment(&inputs.flatten_to(1)?, n * positions)?,
-                ),
-                (
-                    "expand.g",
-                    second_moment(&pair.gradients.flatten_to(1)?, n)?,
-                ),
-                ("reduce.a", second_moment(&inputs.mean(1)?, n)?),
-                ("reduce.g", second_moment(&pair.gradients.sum(1)?, n)?),
-            ];
-            for (form, factor) in factors {
-                self.assert_is(&format!("factors.{}.{form}", pair.layer), &factor)?;
+            for (form, setting) in [("expand", Setting::Expand), ("reduce", Setting::Reduce)] {
+                let mut factors = Factors::for_layer(pair, setting)?;
+                factors.push(pair)?;
+                let name = format!("factors.{}.{form}", pair.layer);
+                self.assert_is(&format!("{name}.a"), &matrix(&factors.input_factor()?)?)?;
+                self.assert_is(&format!("{name}.g"), &matrix(&factors.gradient_factor()?)?)?;
             }
         }
         Ok(())
@@ -154,7 +147,8 @@ impl Golden {
         let (n, outputs, _) = bias.dims3()?;
         let weight = rows("weight").reshape((n, outputs, ()))?;
         let joint = Tensor::cat(&[weight, bias], 2)?.flatten_from(1)?;
-        self.assert_is(&format!("fisher.{layer}"), &second_moment(&joint, n)?)
+        let fisher = SecondMoment::<Dense>::empirical(&joint)?;
+        self.assert_is(&format!("fisher.{layer}"), &matrix(fisher.curvature())?)
     }
 
     fn assert_nothing_left(self) {
@@ -168,18 +162,11 @@ fn take(tensors: &mut HashMap<String, Tensor>, name: &str) -> Tensor {
     tensor.unwrap_or_else(|| panic!("the file has no `{name}`, or it was taken before"))
 }
 
-/// The inputs with a bias's 1 behind them.
-fn with_one(pair: &LayerPair) -> Result<Tensor> {
-    if !pair.bias {
-        return Ok(pair.inputs.clone());
-    }
-    let ones = pair.inputs.narrow(2, 0, 1)?.ones_like()?;
-    Ok(Tensor::cat(&[&pair.inputs, &ones], 2)?)
-}
-
-/// `(1/n) sum x x'` over rows.
-fn second_moment(rows: &Tensor, n: usize) -> Result<Tensor> {
-    Ok((rows.t()?.matmul(rows)? / n as f64)?)
+fn matrix(dense: &Dense) -> Result<Tensor> {
+    let matrix: MatRef<'_, f64> = dense.matrix();
+    let rows = matrix.row_iter().flat_map(|row| row.iter().copied());
+    let shape = (matrix.nrows(), matrix.ncols());
+    Ok(Tensor::from_vec(rows.collect(), shape, &Device::Cpu)?)
 }
 
 struct Mlp {
@@ -202,17 +189,6 @@ impl Module for Mlp {
     }
 }
 
-/// A root of the Hessian of cross-entropy in the logits, column `k`: `sqrt(p_k) (e_k - p)` for each example. Summed over `k` the squares
-/// are `diag p - p p'`.
-fn hessian_root_column(logits: &Tensor, k: usize) -> candle_core::Result<Tensor> {
-    let p = candle_nn::ops::softmax(&logits.detach(), 1)?;
-    let own = p.narrow(1, k, 1)?;
-    let mut one_hot = vec![0.0; p.dim(1)?];
-    one_hot[k] = 1.0;
-    let unit = Tensor::new(one_hot, p.device())?;
-    unit.broadcast_sub(&p)?.broadcast_mul(&own.sqrt()?)
-}
-
 #[test]
 fn a_perceptron_measures_as_in_pytorch() -> Result<()> {
     let mut golden = Golden::load("mlp")?;
@@ -222,26 +198,26 @@ fn a_perceptron_measures_as_in_pytorch() -> Result<()> {
     golden.assert_factors(&captured.pairs, &["first", "second"])?;
     golden.assert_fisher(&captured, "second")?;
 
-    // the type-2 Fisher: one backward pass for each column of a root of the Hessian, whose products add up
-    let n = golden.examples()?;
-    let (mut fisher, mut factors) = (Vec::new(), HashMap::<String, Vec<Tensor>>::new());
-    for k in 0..4 {
-        let pass = Capture::new(n, Reduction::Sum).rows().pairs();
-        let captured = pass.run(&golden.parameters, || {
-            let logits = model.forward(&golden.inputs)?;
-            (hessian_root_column(&logits, k)? * logits)?.sum_all()
+    // the type-2 Fisher: one backward pass for each column of a root of the loss's Hessian
+    let logits = model.forward(&golden.inputs)?;
+    let (mut rows, mut pairs) = (Vec::new(), Vec::new());
+    for k in 0..logits.dim(1)? {
+        let column = OutputLoss::SoftmaxCrossEntropy.column(&logits, k)?;
+        let pass = Capture::new(golden.examples()?, Reduction::Sum);
+        let captured = pass.rows().pairs().run(&golden.parameters, || {
+            (model.forward(&golden.inputs)? * &column)?.sum_all()
         })?;
-        let rows = captured.statistics.rows()?.expect("they were asked for");
-        fisher.push(second_moment(&rows, n)?);
-        for pair in captured.pairs {
-            let factor = second_moment(&pair.gradients.flatten_to(1)?, n)?;
-            factors.entry(pair.layer).or_default().push(factor);
-        }
+        rows.push(captured.statistics.rows()?.expect("they were asked for"));
+        pairs.push(captured.pairs);
     }
-    let total = |parts: &[Tensor]| Tensor::stack(parts, 0)?.sum(0);
-    golden.assert_is("ggn", &total(&fisher)?)?;
-    for (layer, parts) in factors {
-        golden.assert_is(&format!("type2.{layer}.g"), &total(&parts)?)?;
+    let fisher = SecondMoment::<Dense>::type_2(&rows)?;
+    golden.assert_is("ggn", &matrix(fisher.curvature())?)?;
+    for layer in 0..pairs[0].len() {
+        let own: Vec<LayerPair> = pairs.iter().map(|pass| pass[layer].clone()).collect();
+        let mut factors = Factors::for_layer(&own[0], Setting::Expand)?;
+        factors.push_columns(&own)?;
+        let name = format!("type2.{}.g", own[0].layer);
+        golden.assert_is(&name, &matrix(&factors.gradient_factor()?)?)?;
     }
     golden.assert_nothing_left();
     Ok(())
