@@ -2,13 +2,15 @@
 //!
 //! Two routes that know nothing of each other. The layers of this module stand in for candle-nn's; inside [`Capture::run`] their
 //! backward step hands in per-example gradients in the cheapest form that gives the exact statistics, and outside it they are candle-nn's
-//! own. The generic route, [`moments_of`], runs one backward pass a draw for any [`Objective`] and is the oracle.
+//! own. The generic route, [`moments_of`], runs one backward pass a draw for any [`Objective`] and is the oracle. Where neither will do,
+//! [`Microbatches`] estimate from a few passes over parts of a batch.
 //!
 //! Operations that candle does not differentiate end the flow of gradients without a word (`ops::softmax_last_dim`, `ops::layer_norm`,
 //! `ops::rms_norm`, rotary embeddings); a parameter behind one is named in an error.
 
 mod attach;
 mod linear;
+mod microbatch;
 mod pair;
 mod per_example;
 mod plain;
@@ -17,6 +19,7 @@ mod session;
 mod statistics;
 
 pub use linear::{Linear, linear, linear_b, linear_no_bias};
+pub use microbatch::{MicrobatchReading, Microbatches};
 pub use pair::LayerPair;
 pub use plain::{ConsolidationReading, Objective, compute_c_alpha, flat_gradient, moments_of};
 pub use session::{Capture, Captured, Reduction, Unit};
