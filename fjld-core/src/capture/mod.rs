@@ -8,6 +8,7 @@
 //! `ops::rms_norm`, rotary embeddings); a parameter behind one is named in an error.
 
 mod attach;
+mod conv;
 mod linear;
 mod pair;
 mod per_example;
@@ -15,7 +16,9 @@ mod plain;
 mod reduce;
 mod session;
 mod statistics;
+mod unfold;
 
+pub use conv::{Conv1d, Conv2d, conv1d, conv1d_no_bias, conv2d, conv2d_no_bias};
 pub use linear::{Linear, linear, linear_b, linear_no_bias};
 pub use pair::LayerPair;
 pub use plain::{ConsolidationReading, Objective, compute_c_alpha, flat_gradient, moments_of};
