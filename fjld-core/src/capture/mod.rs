@@ -9,6 +9,7 @@
 //! `ops::rms_norm`, rotary embeddings); a parameter behind one is named in an error.
 
 mod attach;
+mod conv;
 mod linear;
 mod microbatch;
 mod pair;
@@ -17,7 +18,9 @@ mod plain;
 mod reduce;
 mod session;
 mod statistics;
+mod unfold;
 
+pub use conv::{Conv1d, Conv2d, conv1d, conv1d_no_bias, conv2d, conv2d_no_bias};
 pub use linear::{Linear, linear, linear_b, linear_no_bias};
 pub use microbatch::{MicrobatchReading, Microbatches};
 pub use pair::LayerPair;
