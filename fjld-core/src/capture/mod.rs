@@ -9,6 +9,7 @@
 
 mod attach;
 mod conv;
+mod embedding;
 mod linear;
 mod pair;
 mod per_example;
@@ -19,6 +20,7 @@ mod statistics;
 mod unfold;
 
 pub use conv::{Conv1d, Conv2d, conv1d, conv1d_no_bias, conv2d, conv2d_no_bias};
+pub use embedding::{Embedding, embedding};
 pub use linear::{Linear, linear, linear_b, linear_no_bias};
 pub use pair::LayerPair;
 pub use plain::{ConsolidationReading, Objective, compute_c_alpha, flat_gradient, moments_of};
