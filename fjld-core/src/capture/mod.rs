@@ -10,6 +10,7 @@
 
 mod attach;
 mod conv;
+mod embedding;
 mod linear;
 mod microbatch;
 mod pair;
@@ -21,6 +22,7 @@ mod statistics;
 mod unfold;
 
 pub use conv::{Conv1d, Conv2d, conv1d, conv1d_no_bias, conv2d, conv2d_no_bias};
+pub use embedding::{Embedding, embedding};
 pub use linear::{Linear, linear, linear_b, linear_no_bias};
 pub use microbatch::{MicrobatchReading, Microbatches};
 pub use pair::LayerPair;

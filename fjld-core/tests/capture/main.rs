@@ -2,6 +2,7 @@
 //! example. Outside a capture the same layers are candle-nn's, so that both routes see the same model.
 
 mod conv;
+mod embedding;
 mod linear;
 mod refusals;
 
