@@ -9,10 +9,14 @@
 //! `ops::rms_norm`, rotary embeddings); a parameter behind one is named in an error.
 
 mod attach;
+mod batch_norm;
 mod conv;
 mod embedding;
+mod group_norm;
+mod layer_norm;
 mod linear;
 mod microbatch;
+mod normalise;
 mod pair;
 mod per_example;
 mod plain;
@@ -21,8 +25,11 @@ mod session;
 mod statistics;
 mod unfold;
 
+pub use batch_norm::{BatchNorm, batch_norm};
 pub use conv::{Conv1d, Conv2d, conv1d, conv1d_no_bias, conv2d, conv2d_no_bias};
 pub use embedding::{Embedding, embedding};
+pub use group_norm::{GroupNorm, group_norm};
+pub use layer_norm::{LayerNorm, RmsNorm, layer_norm, layer_norm_no_bias, rms_norm};
 pub use linear::{Linear, linear, linear_b, linear_no_bias};
 pub use microbatch::{MicrobatchReading, Microbatches};
 pub use pair::LayerPair;

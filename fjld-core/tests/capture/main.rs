@@ -4,6 +4,7 @@
 mod conv;
 mod embedding;
 mod linear;
+mod norm;
 mod refusals;
 
 use candle_core::{DType, Device, Tensor, Var};
