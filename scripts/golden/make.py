@@ -3,7 +3,7 @@
     python make.py write     draws weights and data, measures, and writes fjld-core/tests/golden/*.safetensors
     python make.py check     measures again at the weights and data of the written files, and compares
 
-Why: `fjld-core/tests/golden.rs` rebuilds the models in candle from the weights in these files. Tests in candle alone would share its
+Why: `fjld-core/tests/golden` rebuilds the models in candle from the weights in these files. Tests in candle alone would share its
 idea of a convolution, a normalisation or a softmax; here another framework has computed everything from the definitions below. What the
 files hold was computed twice here too, by `torch.func` and by one `backward` an example, and is written only if the two agree.
 
@@ -46,6 +46,10 @@ TOLERANCE = 1e-12
 EXAMPLES = 6
 
 
+# Of the normalisations: large, and no float32, so that how it is rounded shows.
+EPSILON = 0.1
+
+
 class Mlp(nn.Module):
     """5 - 7 - 4 with relu: 74 parameters."""
 
@@ -64,14 +68,17 @@ class Mlp(nn.Module):
 
 
 class Cnn(nn.Module):
-    """Images of 2 x 8 x 12: a strided convolution, GroupNorm, a convolution in two groups, average pooling: 303 parameters."""
+    """Images of 2 x 8 x 11: a strided convolution, GroupNorm, a convolution in two groups, average pooling: 303 parameters.
+
+    The stride leaves a line of pixels over, and no column.
+    """
 
     fisher_of = ["conv"]
 
     def __init__(self):
         super().__init__()
         self.conv = nn.Conv2d(2, 4, 3, stride=2, padding=1)
-        self.norm = nn.GroupNorm(2, 4, eps=1e-5)
+        self.norm = nn.GroupNorm(2, 4, eps=EPSILON)
         self.grouped = nn.Conv2d(4, 6, 3, padding=1, groups=2, bias=False)
         self.head = nn.Linear(36, 3)
 
@@ -81,7 +88,7 @@ class Cnn(nn.Module):
         return self.head(x.flatten(1))
 
     def data(self, generator):
-        images = torch.randn(EXAMPLES, 2, 8, 12, generator=generator)
+        images = torch.randn(EXAMPLES, 2, 8, 11, generator=generator)
         return images, torch.randint(3, (EXAMPLES,), generator=generator)
 
 
@@ -91,10 +98,10 @@ class Block(nn.Module):
     def __init__(self, width, heads):
         super().__init__()
         self.heads = heads
-        self.ln_1 = nn.LayerNorm(width, eps=1e-5)
+        self.ln_1 = nn.LayerNorm(width, eps=EPSILON)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
-        self.ln_2 = nn.LayerNorm(width, eps=1e-5)
+        self.ln_2 = nn.LayerNorm(width, eps=EPSILON)
         self.up = nn.Linear(width, 2 * width)
         self.down = nn.Linear(2 * width, width)
 
@@ -123,7 +130,7 @@ class Gpt(nn.Module):
         self.tokens = nn.Embedding(7, 8)
         self.places = nn.Embedding(5, 8)
         self.block = Block(8, 2)
-        self.ln = nn.LayerNorm(8, eps=1e-5)
+        self.ln = nn.LayerNorm(8, eps=EPSILON)
         self.head = nn.Linear(8, 7, bias=False)
         self.head.weight = self.tokens.weight
 
