@@ -4,6 +4,7 @@
 mod conv;
 mod embedding;
 mod linear;
+mod loss;
 mod norm;
 mod refusals;
 
