@@ -5,6 +5,7 @@ mod conv;
 mod embedding;
 mod linear;
 mod loss;
+mod models;
 mod norm;
 mod refusals;
 
