@@ -4,6 +4,8 @@
 mod conv;
 mod embedding;
 mod linear;
+mod loss;
+mod models;
 mod norm;
 mod refusals;
 
