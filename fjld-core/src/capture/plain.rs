@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::geometry::log_jeffreys_diagonal;
 use crate::moments::Moments;
 use crate::ratio::{Interval, Ratio, Undefined};
-use candle_core::{Tensor, Var};
+use candle_core::{Tensor, Var, backprop::GradStore};
 
 /// A model with its loss, as the measurements see it.
 pub trait Objective {
@@ -107,9 +107,13 @@ pub fn moments_of<O: Objective>(
 /// # Errors
 /// When candle fails, or a parameter receives no gradient.
 pub fn flat_gradient<O: Objective>(model: &O, batch: &O::Batch) -> Result<Tensor> {
-    let gradients = model.loss(batch)?.backward()?;
-    let mut parts = Vec::with_capacity(model.parameters().len());
-    for (name, var) in model.parameters() {
+    flattened(&model.loss(batch)?.backward()?, model.parameters())
+}
+
+/// The gradients of `parameters`, flattened one after the other, `[d]`.
+pub(super) fn flattened(gradients: &GradStore, parameters: &[(String, Var)]) -> Result<Tensor> {
+    let mut parts = Vec::with_capacity(parameters.len());
+    for (name, var) in parameters {
         let Some(gradient) = gradients.get(var) else {
             return Err(Error::NoGradient {
                 name: name.clone(),

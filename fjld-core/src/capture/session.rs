@@ -368,6 +368,11 @@ impl Session {
         Ok(())
     }
 
+    /// Whether [`Self::record_pair`] keeps anything.
+    pub fn wants_pairs(&self) -> bool {
+        self.wants.pairs
+    }
+
     /// Keeps what a layer with the weight in `slot` saw, where that was asked for. Both are `[draws, positions, k]`.
     pub fn record_pair(
         &self,

@@ -1,0 +1,372 @@
+//! Convolutions in one and two dimensions, as products of patches with the kernel.
+//!
+//! The patches are made once and serve the forward pass, the gradient of the weight and its per-example norms.
+
+use super::attach::attach;
+use super::per_example::{Outer, PerExample, Rows};
+use super::reduce::widened;
+use super::session::Session;
+use super::unfold::{Unfolding, Window};
+use candle_core::{Result, Tensor};
+use candle_nn::{Conv1dConfig, Conv2dConfig, Module, VarBuilder};
+use std::sync::Arc;
+
+/// `candle_nn::Conv2d`, measured. Input `[examples, in, height, width]`; places of the window are positions.
+#[derive(Clone, Debug)]
+pub struct Conv2d {
+    plain: candle_nn::Conv2d,
+}
+
+impl Conv2d {
+    /// From a weight `[out, in / groups, height, width]` and a bias `[out]`.
+    pub fn new(weight: Tensor, bias: Option<Tensor>, config: Conv2dConfig) -> Self {
+        Self {
+            plain: candle_nn::Conv2d::new(weight, bias, config),
+        }
+    }
+
+    /// Padding, stride, dilation and groups.
+    pub fn config(&self) -> &Conv2dConfig {
+        self.plain.config()
+    }
+
+    /// `[out, in / groups, height, width]`.
+    pub fn weight(&self) -> &Tensor {
+        self.plain.weight()
+    }
+
+    /// `[out]`.
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.plain.bias()
+    }
+}
+
+/// `candle_nn::Conv1d`, measured. Input `[examples, in, length]`; places of the window are positions.
+#[derive(Clone, Debug)]
+pub struct Conv1d {
+    plain: candle_nn::Conv1d,
+}
+
+impl Conv1d {
+    /// From a weight `[out, in / groups, length]` and a bias `[out]`.
+    pub fn new(weight: Tensor, bias: Option<Tensor>, config: Conv1dConfig) -> Self {
+        Self {
+            plain: candle_nn::Conv1d::new(weight, bias, config),
+        }
+    }
+
+    /// Padding, stride, dilation and groups.
+    pub fn config(&self) -> &Conv1dConfig {
+        self.plain.config()
+    }
+
+    /// `[out, in / groups, length]`.
+    pub fn weight(&self) -> &Tensor {
+        self.plain.weight()
+    }
+
+    /// `[out]`.
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.plain.bias()
+    }
+}
+
+/// As `candle_nn::conv2d`.
+///
+/// # Errors
+/// When the builder has no such tensors.
+pub fn conv2d(
+    in_channels: usize,
+    out_channels: usize,
+    kernel_size: usize,
+    config: Conv2dConfig,
+    vb: VarBuilder,
+) -> Result<Conv2d> {
+    let plain = candle_nn::conv2d(in_channels, out_channels, kernel_size, config, vb)?;
+    Ok(Conv2d { plain })
+}
+
+/// As `candle_nn::conv2d_no_bias`.
+///
+/// # Errors
+/// When the builder has no such tensor.
+pub fn conv2d_no_bias(
+    in_channels: usize,
+    out_channels: usize,
+    kernel_size: usize,
+    config: Conv2dConfig,
+    vb: VarBuilder,
+) -> Result<Conv2d> {
+    let plain = candle_nn::conv2d_no_bias(in_channels, out_channels, kernel_size, config, vb)?;
+    Ok(Conv2d { plain })
+}
+
+/// As `candle_nn::conv1d`.
+///
+/// # Errors
+/// When the builder has no such tensors.
+pub fn conv1d(
+    in_channels: usize,
+    out_channels: usize,
+    kernel_size: usize,
+    config: Conv1dConfig,
+    vb: VarBuilder,
+) -> Result<Conv1d> {
+    let plain = candle_nn::conv1d(in_channels, out_channels, kernel_size, config, vb)?;
+    Ok(Conv1d { plain })
+}
+
+/// As `candle_nn::conv1d_no_bias`.
+///
+/// # Errors
+/// When the builder has no such tensor.
+pub fn conv1d_no_bias(
+    in_channels: usize,
+    out_channels: usize,
+    kernel_size: usize,
+    config: Conv1dConfig,
+    vb: VarBuilder,
+) -> Result<Conv1d> {
+    let plain = candle_nn::conv1d_no_bias(in_channels, out_channels, kernel_size, config, vb)?;
+    Ok(Conv1d { plain })
+}
+
+impl Module for Conv2d {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (n, channels, height, width) = x.dims4()?;
+        let (_, _, rows, columns) = self.weight().dims4()?;
+        let config = self.config();
+        let window = Window {
+            kernel: [rows, columns],
+            padding: [config.padding; 2],
+            stride: config.stride,
+            dilation: config.dilation,
+        };
+        let unfolding = Unfolding::new(window, [n, channels, height, width], config.groups)?;
+        if let Some(session) = Session::current() {
+            return convolve(&session, x, self.weight(), self.bias(), unfolding);
+        }
+        let [below, right] = unfolding.left_over();
+        if below == right {
+            return self.plain.forward(x);
+        }
+        differentiable(x, self.weight(), self.bias(), &unfolding)
+    }
+}
+
+impl Module for Conv1d {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (n, channels, length) = x.dims3()?;
+        let (_, _, taps) = self.weight().dims3()?;
+        let config = self.config();
+        let window = Window {
+            kernel: [1, taps],
+            padding: [0, config.padding],
+            stride: config.stride,
+            dilation: config.dilation,
+        };
+        // an image of one line
+        let unfolding = Unfolding::new(window, [n, channels, 1, length], config.groups)?;
+        if let Some(session) = Session::current() {
+            return convolve(&session, x, self.weight(), self.bias(), unfolding);
+        }
+        let (image, kernel) = (x.unsqueeze(2)?, self.weight().unsqueeze(2)?);
+        differentiable(&image, &kernel, self.bias(), &unfolding)?.squeeze(2)
+    }
+}
+
+/// The convolution by operations that candle differentiates right. In candle 0.11 `conv2d` has no backward pass where the stride leaves
+/// more pixels over on one axis than on the other, and that of `conv1d` gives a wrong gradient of the weight for more than one example
+/// on the CPU. So the image is padded and cut to the pixels that the window sees, and a sequence is an image of one line.
+fn differentiable(
+    images: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    unfolding: &Unfolding,
+) -> Result<Tensor> {
+    let window = unfolding.window();
+    let ([top, left], [height, width]) = (window.padding, unfolding.seen());
+    let value = images
+        .pad_with_zeros(2, top, top)?
+        .pad_with_zeros(3, left, left)?
+        .narrow(2, 0, height)?
+        .narrow(3, 0, width)?
+        .contiguous()?
+        .conv2d(
+            weight,
+            0,
+            window.stride,
+            window.dilation,
+            unfolding.groups(),
+        )?;
+    match bias {
+        Some(bias) => value.broadcast_add(&bias.reshape((1, (), 1, 1))?),
+        None => Ok(value),
+    }
+}
+
+/// The convolution as a node that records both parameters' per-example gradients.
+fn convolve(
+    session: &Arc<Session>,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    unfolding: Unfolding,
+) -> Result<Tensor> {
+    session.check_input(x)?;
+    let (dtype, groups, channels) = (x.dtype(), unfolding.groups(), unfolding.channels());
+    let out = weight.dim(0)?;
+    if weight.dim(1)? != channels || !out.is_multiple_of(groups) {
+        return Err(candle_core::Error::Msg(format!(
+            "a convolution with a weight of shape {:?} in {groups} groups was given an input of shape {:?}",
+            weight.dims(),
+            x.dims()
+        )));
+    }
+    let weight_slot = session.announce(weight)?;
+    let bias_slot = match bias {
+        Some(bias) => session.announce(bias)?,
+        None => None,
+    };
+    if weight_slot.is_some() && groups > 1 && session.wants_pairs() {
+        return Err(candle_core::Error::Msg(format!(
+            "a convolution has {groups} groups; Kronecker factors are supported for convolutions of one group"
+        )));
+    }
+    let n = x.dim(0)?;
+    let (positions, patch) = (unfolding.positions(), unfolding.patch());
+    let [height, width] = unfolding.output();
+    let outputs = Unfolding::new(Window::POINT, [n, out, height, width], groups)?;
+
+    let patches = unfolding.unfold(&widened(&x.detach())?)?;
+    let kernel = widened(&weight.detach())?
+        .reshape((out, channels, patch / channels))?
+        .transpose(1, 2)?
+        .contiguous()?
+        .reshape((groups, out / groups, patch))?;
+    let product = patches
+        .reshape((groups, n * positions, patch))?
+        .matmul(&kernel.t()?)?;
+    let mut value = outputs.fold(&product)?;
+    if let Some(bias) = bias {
+        value = value.broadcast_add(&widened(&bias.detach())?.reshape((1, out, 1, 1))?)?;
+    }
+    let mut shape = vec![n, out, height, width];
+    if x.rank() == 3 {
+        shape.remove(2);
+    }
+    let value = value.to_dtype(dtype)?.reshape(shape)?;
+
+    let anchor = match (weight_slot, bias_slot, bias) {
+        (None, Some(_), Some(bias)) => bias,
+        _ => weight,
+    };
+    let (session, has_bias, input_shape) = (session.clone(), bias.is_some(), x.shape().clone());
+    attach(
+        x,
+        anchor,
+        value,
+        Box::new(move |upstream, input_wanted| {
+            let upstream = widened(&upstream.reshape((n, out, height, width))?)?.contiguous()?;
+            if let Some(slot) = bias_slot {
+                let sums = upstream.reshape((n, 1, out, positions))?.sum(3)?;
+                session.record(slot, Box::new(Rows(session.positions(&sums)?.sum(1)?)))?;
+            }
+            let upstream = outputs.unfold(&upstream)?;
+            if let Some(slot) = weight_slot {
+                let blocks = (0..groups).map(|group| {
+                    Ok(Outer {
+                        inputs: session.positions(&patches.get(group)?)?,
+                        upstream: session.positions(&upstream.get(group)?)?,
+                    })
+                });
+                let gradients = Kernels {
+                    blocks: blocks.collect::<Result<_>>()?,
+                    channels,
+                };
+                if let ([block], true) = (gradients.blocks.as_slice(), session.wants_pairs()) {
+                    let inputs = in_order(&block.inputs, channels, patch)?;
+                    session.record_pair(slot, &inputs, &block.upstream, has_bias)?;
+                }
+                session.record(slot, Box::new(gradients))?;
+            }
+            if !input_wanted {
+                return Ok(None);
+            }
+            let product = upstream
+                .reshape((groups, n * positions, out / groups))?
+                .matmul(&kernel)?;
+            let gradient = unfolding.fold(&product)?.reshape(&input_shape)?;
+            Ok(Some(gradient.to_dtype(dtype)?))
+        }),
+    )
+}
+
+/// A last axis of whole patches `(taps, channels)`, one or several, in the weight's order `(channels, taps)`.
+fn in_order(x: &Tensor, channels: usize, patch: usize) -> Result<Tensor> {
+    let rows = x.elem_count() / patch;
+    x.reshape((rows, patch / channels, channels))?
+        .transpose(1, 2)?
+        .contiguous()?
+        .reshape(x.shape())
+}
+
+/// Gradients of a weight `[out, in / groups, kh, kw]`: the groups' blocks of rows below each other.
+struct Kernels {
+    /// One a group, with the patches as inputs.
+    blocks: Vec<Outer>,
+    /// In one group.
+    channels: usize,
+}
+
+impl Kernels {
+    /// Numbers of one block of every group below each other, `[..., out / groups x K]` each, in the weight's order.
+    fn stacked(&self, blocks: Result<Vec<Tensor>>) -> Result<Tensor> {
+        let blocks = blocks?;
+        let last = candle_core::D::Minus1;
+        let all = match blocks.as_slice() {
+            [block] => block.clone(),
+            blocks => Tensor::cat(blocks, blocks.first().map_or(0, |b| b.rank() - 1))?,
+        };
+        let patch = self.blocks.first().map_or(Ok(1), |b| b.inputs.dim(last))?;
+        in_order(&all, self.channels, patch)
+    }
+
+    /// Sums over the groups of numbers that the order of a gradient's entries does not touch.
+    fn added(&self, numbers: impl Fn(&Outer) -> Result<Vec<f64>>) -> Result<Vec<f64>> {
+        let mut blocks = self.blocks.iter();
+        let mut total = blocks.next().map_or(Ok(Vec::new()), &numbers)?;
+        for block in blocks {
+            let own = numbers(block)?;
+            total.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+        }
+        Ok(total)
+    }
+}
+
+impl PerExample for Kernels {
+    fn sum(&self) -> Result<Tensor> {
+        self.stacked(self.blocks.iter().map(Outer::sum).collect())
+    }
+
+    fn squared_norms(&self) -> Result<Vec<f64>> {
+        self.added(Outer::squared_norms)
+    }
+
+    fn sum_of_squares(&self) -> Result<Tensor> {
+        self.stacked(self.blocks.iter().map(Outer::sum_of_squares).collect())
+    }
+
+    fn gram(&self) -> Result<Vec<f64>> {
+        self.added(Outer::gram)
+    }
+
+    fn rows(&self, start: usize, count: usize) -> Result<Tensor> {
+        let rows = self.blocks.iter().map(|block| block.rows(start, count));
+        self.stacked(rows.collect())
+    }
+
+    fn draws(&self) -> Result<usize> {
+        self.blocks.first().map_or(Ok(0), Outer::draws)
+    }
+}

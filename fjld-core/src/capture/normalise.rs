@@ -1,0 +1,107 @@
+//! What normalising layers share: standard scores, and the scale and shift behind them.
+
+use super::attach::attach;
+use super::per_example::Rows;
+use super::reduce::widened;
+use super::session::Session;
+use candle_core::{D, Result, Tensor};
+use std::sync::Arc;
+
+/// `dL/dx` from `dL/dx_hat`, both `[n, ., .]`.
+pub(super) type PullBack = Box<dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync>;
+
+/// `x_hat = (x - mean) / sqrt(variance + eps)` over the last axis, and its derivative,
+/// `dL/dx = (g - mean(g) - x_hat mean(g x_hat)) / sqrt(variance + eps)` with `g = dL/dx_hat`. Not `centred`, both means of `x` and of `g`
+/// stay, and the variance is the mean square.
+pub(super) fn standard_scores(x: &Tensor, centred: bool, eps: f64) -> Result<(Tensor, PullBack)> {
+    let x = match centred {
+        true => x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?,
+        false => x.clone(),
+    };
+    let spread = (x.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?;
+    let scores = x.broadcast_div(&spread)?;
+    let own = scores.clone();
+    let pull_back = move |gradient: &Tensor| {
+        let slope = (gradient * &own)?.mean_keepdim(D::Minus1)?;
+        let mut rest = (gradient - own.broadcast_mul(&slope)?)?;
+        if centred {
+            rest = rest.broadcast_sub(&gradient.mean_keepdim(D::Minus1)?)?;
+        }
+        rest.broadcast_div(&spread)
+    };
+    Ok((scores, Box::new(pull_back)))
+}
+
+/// The layer `z = w x_hat + b` behind a normalisation.
+pub(super) struct Scaling<'a> {
+    /// `[k]`.
+    pub weight: &'a Tensor,
+    /// `[k]`.
+    pub bias: Option<&'a Tensor>,
+    /// `x_hat`, `[n, T, k]` or `[n, k, T]`, not part of candle's graph.
+    pub scores: Tensor,
+    /// The axis of the positions `T`, 1 or 2.
+    pub positions: usize,
+    /// Of the normalisation.
+    pub pull_back: PullBack,
+}
+
+impl Scaling<'_> {
+    /// `z` in the shape and type of `x`, as a node that records both parameters' per-example gradients, `sum_t o_it x_hat_it` and
+    /// `sum_t o_it`.
+    pub fn attach(self, session: &Arc<Session>, x: &Tensor) -> Result<Tensor> {
+        let Self {
+            weight,
+            bias,
+            scores,
+            positions,
+            pull_back,
+        } = self;
+        let weight_slot = session.announce(weight)?;
+        let bias_slot = match bias {
+            Some(bias) => session.announce(bias)?,
+            None => None,
+        };
+        let mut shape = [1, 1, 1];
+        shape[3 - positions] = weight.dims1()?;
+        let broad = |parameter: &Tensor| widened(&parameter.detach())?.reshape(&shape);
+        let scale = broad(weight)?;
+        let mut value = scores.broadcast_mul(&scale)?;
+        if let Some(bias) = bias {
+            value = value.broadcast_add(&broad(bias)?)?;
+        }
+        let (dtype, full) = (x.dtype(), x.shape().clone());
+        let value = value.to_dtype(dtype)?.reshape(&full)?;
+        let anchor = match (weight_slot, bias_slot, bias) {
+            (None, Some(_), Some(bias)) => bias,
+            _ => weight,
+        };
+        let session = session.clone();
+        attach(
+            x,
+            anchor,
+            value,
+            Box::new(move |upstream, input_wanted| {
+                let upstream = widened(upstream)?.reshape(scores.shape())?;
+                let record = |slot: Option<usize>, gradients: &Tensor| match slot {
+                    None => Ok(()),
+                    Some(slot) => {
+                        let sums = gradients.sum(positions)?.unsqueeze(1)?;
+                        session.record(slot, Box::new(Rows(session.positions(&sums)?.sum(1)?)))
+                    }
+                };
+                record(bias_slot, &upstream)?;
+                if weight_slot.is_some() {
+                    record(weight_slot, &(&upstream * &scores)?)?;
+                }
+                match input_wanted {
+                    true => {
+                        let gradient = pull_back(&upstream.broadcast_mul(&scale)?)?;
+                        Ok(Some(gradient.to_dtype(dtype)?.reshape(&full)?))
+                    }
+                    false => Ok(None),
+                }
+            }),
+        )
+    }
+}
