@@ -1,7 +1,8 @@
 //! The consolidation ratio of stochastic gradients, `C = |mean gradient|^2 / Tr(gradient covariance)`, and the geometry around it.
 //!
 //! One way through: gradients come out of a model ([`capture`]), are taken in by streaming [`moments`], and these give the metrics:
-//! the [`ratio`] with its interval, [`geometry`] and [`information`]. Nothing here holds an opinion on any claim about them.
+//! the [`ratio`] with its interval, [`geometry`] and [`information`]. [`fisher`] holds the curvature operators and [`kronecker`] the layers'
+//! blocks among them, with the ratio in their metric. Nothing here holds an opinion on any claim about them.
 //!
 //! ```
 //! use fjld_core::{Moments, Ratio};

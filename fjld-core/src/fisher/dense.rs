@@ -119,10 +119,7 @@ impl Dense {
     /// Eigenvectors in columns, `[d, d]`, and eigenvalues in ascending order, those below zero by rounding raised to it.
     pub(crate) fn eigen(&self) -> Result<(Mat<f64>, Vec<f64>)> {
         let Ok(eigen) = self.matrix.self_adjoint_eigen(Side::Lower) else {
-            return Err(Error::NotACovariance {
-                what: "the curvature",
-                accepted: "a matrix whose eigenvalues can be found",
-            });
+            return Err(no_eigenvalues());
         };
         let column = eigen.S().column_vector();
         let values = (0..self.dimension()).map(|i| column[i].max(0.0)).collect();
@@ -135,8 +132,17 @@ impl Dense {
     /// # Errors
     /// When the eigenvalues can not be found.
     pub fn condition(&self) -> Result<Option<f64>> {
-        let (_, values) = self.eigen()?;
-        Ok(condition_of(&values))
+        match self.matrix.self_adjoint_eigenvalues(Side::Lower) {
+            Ok(values) => Ok(condition_of(&values)),
+            Err(_) => Err(no_eigenvalues()),
+        }
+    }
+}
+
+fn no_eigenvalues() -> Error {
+    Error::NotACovariance {
+        what: "the curvature",
+        accepted: "a matrix whose eigenvalues can be found",
     }
 }
 

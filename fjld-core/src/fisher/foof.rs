@@ -41,6 +41,11 @@ impl Foof {
         Self::new(self.inputs().damped(lambda)?, self.outputs())
     }
 
+    /// The same as a Kronecker product.
+    pub fn kronecker(&self) -> &Kronecker {
+        &self.block
+    }
+
     fn outputs(&self) -> usize {
         self.block.gradients().dimension()
     }

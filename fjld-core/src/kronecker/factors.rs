@@ -12,11 +12,12 @@ use faer::{Mat, Scale};
 /// second moment of that sum in general.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setting {
-    /// `A = mean_it a a'`, over examples and positions; `G = (1/n) sum_it g g'`. Exact where the positions' outputs enter the loss apart
-    /// and what they contribute is uncorrelated: tokens of a language model.
+    /// `A = mean_it a a'`, over examples and positions; `G = (1/n) sum_it g g'`. Exact for a deep linear network where each position's
+    /// output enters the loss apart: tokens of a language model.
     Expand,
     /// `A = mean_i abar abar'`, with `abar` the mean over the positions of an example; `G = mean_i gsum gsum'`, with `gsum` the sum.
-    /// Exact where the loss sees the positions' outputs by their sum or mean only: patches pooled for one label.
+    /// Exact for a deep linear network where the loss sees the positions' outputs by their mean only, or by their sum with equally many
+    /// positions in every example: patches pooled for one label.
     Reduce,
 }
 

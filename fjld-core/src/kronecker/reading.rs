@@ -80,7 +80,7 @@ impl KfacAccumulator {
         };
         let first = first.as_ref();
         let new = if self.layers.is_empty() {
-            check_names(first)?;
+            check_names(first.iter().map(|p| p.layer.as_str()))?;
             let factors = |pair| Factors::for_layer(pair, self.setting);
             first.iter().map(factors).collect::<Result<_>>()?
         } else {
@@ -130,7 +130,7 @@ impl KfacAccumulator {
             .iter()
             .map(|factors| KroneckerRatio::new(factors.layer(), &factors.block(damping)?, device))
             .collect::<Result<_>>()?;
-        Ok(KfacRatios { layers })
+        KfacRatios::new(layers)
     }
 }
 
@@ -140,6 +140,15 @@ pub struct KfacRatios {
 }
 
 impl KfacRatios {
+    /// From layers in any metric, EKFAC's and FOOF's among them.
+    ///
+    /// # Errors
+    /// When there is no layer, or two have the same name.
+    pub fn new(layers: Vec<KroneckerRatio>) -> Result<Self> {
+        check_names(layers.iter().map(KroneckerRatio::layer))?;
+        Ok(Self { layers })
+    }
+
     /// Adds one pass, with the layers in the order of the factors'. The gradients are those whose ratio is wanted: at the real labels.
     ///
     /// # Errors
@@ -184,22 +193,21 @@ impl KfacRatios {
     }
 }
 
-fn check_names(pairs: &[LayerPair]) -> Result<()> {
-    if pairs.is_empty() {
+fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
+    let names: Vec<&str> = names.collect();
+    if names.is_empty() {
         return Err(Error::Length {
             what: "the list of layers",
             expected: 1,
             got: 0,
         });
     }
-    for (i, pair) in pairs.iter().enumerate() {
-        if pairs[..i].iter().any(|earlier| earlier.layer == pair.layer) {
-            return Err(Error::SameName {
-                name: pair.layer.clone(),
-            });
-        }
+    match (1..names.len()).find(|&i| names[..i].contains(&names[i])) {
+        Some(i) => Err(Error::SameName {
+            name: names[i].to_string(),
+        }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn check_layers<'a>(expected: impl Iterator<Item = &'a str>, pairs: &[LayerPair]) -> Result<()> {

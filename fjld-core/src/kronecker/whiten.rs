@@ -149,3 +149,41 @@ impl Whitening {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Seed, standard_normals};
+
+    #[test]
+    fn chunks_hold_every_example_once_and_at_least_one_each() {
+        for (examples, each) in [(1, 1), (7, CHUNK / 3), (5, 2 * CHUNK), (CHUNK + 1, 1)] {
+            let mut next = 0;
+            for (start, length) in chunks(examples, each) {
+                assert_eq!(start, next);
+                assert!(length == 1 || length * each <= CHUNK);
+                next += length;
+            }
+            assert_eq!(next, examples);
+        }
+    }
+
+    #[test]
+    fn gram_matrices_and_materialised_gradients_in_chunks_agree() -> Result<()> {
+        // two examples fill a chunk, so five take three
+        let (examples, positions, side) = (5, 2, 1448);
+        let normals = |name: &str| {
+            let generator = &mut Seed::root(41).derive(name).generator();
+            let values = standard_normals(generator, examples * positions * side);
+            Tensor::from_vec(values, (examples, positions, side), &Device::Cpu)
+        };
+        let turned = Turned {
+            gradients: normals("g")?,
+            inputs: normals("a")?,
+        };
+        let materialised = scalar(&turned.entry_squares()?.sum_all()?)?;
+        // a naive sum of two million positive numbers rounds by less than 2e6 eps
+        approx::assert_relative_eq!(turned.squared_norms()?, materialised, max_relative = 5e-10);
+        Ok(())
+    }
+}

@@ -65,15 +65,13 @@ fn ratio_of(reading: &KfacReading) -> f64 {
 #[test]
 fn in_the_euclidean_metric_it_is_the_ratio_of_the_flat_gradients() -> Result<()> {
     let identity = |d: usize| Dense::new(Mat::identity(d, d).as_ref());
-    let mut ratios = KfacRatios { layers: Vec::new() };
+    let mut layers = Vec::new();
     let mut rows: Vec<Tensor> = Vec::new();
     for pair in pairs()? {
         let side = pair.inputs.dims()[2] + usize::from(pair.bias);
         let block = Kronecker::new(identity(pair.gradients.dims()[2])?, identity(side)?);
         let block = Block::Kronecker(block);
-        ratios
-            .layers
-            .push(KroneckerRatio::new(&pair.layer, &block, &Device::Cpu)?);
+        layers.push(KroneckerRatio::new(&pair.layer, &block, &Device::Cpu)?);
         // the weight's gradient and the bias's, each example's sums over positions
         let g = pair.gradients.transpose(1, 2)?.contiguous()?;
         rows.push(g.matmul(&pair.inputs)?.flatten_from(1)?);
@@ -81,6 +79,7 @@ fn in_the_euclidean_metric_it_is_the_ratio_of_the_flat_gradients() -> Result<()>
             rows.push(pair.gradients.sum(1)?);
         }
     }
+    let mut ratios = KfacRatios::new(layers)?;
     ratios.push(&pairs()?)?;
     let reading = ratios.reading()?;
     let rows = Tensor::cat(&rows, 1)?;
@@ -217,6 +216,7 @@ fn one_example_dead_outputs_and_other_layers_are_named() -> Result<()> {
     let mut factors = KfacAccumulator::new(Setting::Expand);
     assert!(factors.ratios(Damping::None, &Device::Cpu).is_err());
     assert!(factors.push(&[]).is_err());
+    assert!(KfacRatios::new(Vec::new()).is_err());
     let twice = [pairs()?[0].clone(), pairs()?[0].clone()];
     assert!(matches!(factors.push(&twice), Err(Error::SameName { .. })));
     factors.push(&pairs()?)?;
