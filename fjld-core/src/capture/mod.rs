@@ -1,9 +1,9 @@
 //! Gradients out of a candle model: what each example contributes, exactly, for the price of about a step.
 //!
 //! Two routes that know nothing of each other. The layers of this module stand in for candle-nn's; inside [`Capture::run`] their
-//! backward step hands in per-example gradients in the cheapest form that gives the exact statistics, and outside it they are candle-nn's
-//! own. The generic route, [`moments_of`], runs one backward pass a draw for any [`Objective`] and is the oracle. Where neither will do,
-//! [`Microbatches`] estimate from a few passes over parts of a batch.
+//! backward step hands in per-example gradients in the cheapest form that gives the exact statistics, and outside it they compute what
+//! candle-nn's do, by operations that candle differentiates right. The generic route, [`moments_of`], runs one backward pass a draw for
+//! any [`Objective`] and is the oracle. Where neither will do, [`Microbatches`] estimate from a few passes over parts of a batch.
 //!
 //! Operations that candle does not differentiate end the flow of gradients without a word (`ops::softmax_last_dim`, `ops::layer_norm`,
 //! `ops::rms_norm`, rotary embeddings); a parameter behind one is named in an error.

@@ -387,11 +387,16 @@ fn isometric_draws(products: &[f64], n: usize) -> Result<Moments> {
         Error::Capture("the inner products of the gradients have no eigenvalues to rounding".into())
     })?;
     let (vectors, values) = (eigen.U(), eigen.S().column_vector());
+    let largest = values.iter().copied().fold(0.0, f64::max);
     let mut moments = Moments::new(n)?;
     for draw in 0..n {
-        // rounding makes eigenvalues of zero a little negative
+        // an eigenvalue that is zero comes out as its rounding, whose root would be a coordinate of 1e-8
+        let root = |value: f64| match value {
+            v if v > n as f64 * f64::EPSILON * largest => v.sqrt(),
+            _ => 0.0,
+        };
         let row: Vec<f64> = (0..n)
-            .map(|k| vectors[(draw, k)] * values[k].max(0.0).sqrt())
+            .map(|k| vectors[(draw, k)] * root(values[k]))
             .collect();
         moments.push(&row)?;
     }

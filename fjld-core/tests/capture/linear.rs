@@ -246,3 +246,28 @@ fn half_precision_comes_in_and_is_added_wider() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn one_draw_that_carries_all_the_noise_leaves_no_interval() -> Result<()> {
+    let (vars, mut generator) = seeded("one draw apart");
+    let layer = linear(4, 3, vars.builder(DType::F64, &Device::Cpu))?;
+    let two = normal(&mut generator, &[2, 4])?;
+    let inputs = pick(&two, &[0, 0, 1])?;
+    let captured = Capture::new(3, Reduction::Mean)
+        .interval()
+        .run(&vars.named(), || {
+            layer.forward(&inputs)?.sqr()?.sum(1)?.mean(0)
+        })?;
+    let estimates = captured
+        .statistics
+        .ratio(0.95)?
+        .estimates
+        .expect("there is noise");
+    assert_eq!(
+        estimates
+            .interval
+            .expect_err("without that draw there is none"),
+        fjld_core::Undefined::OneSampleCarriesTheNoise
+    );
+    Ok(())
+}
