@@ -15,6 +15,8 @@ mod heavy_tails;
 mod high_fisher_success;
 mod implicit_jeffreys;
 mod jeffreys_density;
+mod kfac;
+mod kfac_weighting;
 mod kl_information;
 mod listing_diagonal;
 mod natural_gradient;
@@ -103,6 +105,7 @@ pub fn all() -> Vec<Claim> {
         high_fisher_success::claim(),
         hadamard_exact::claim(),
         diagonal_dominance::claim(),
+        kfac_weighting::claim(),
         kl_information::claim(),
         one_nat::claim(),
         entropy::claim(),
