@@ -16,6 +16,7 @@ mod high_fisher_success;
 mod implicit_jeffreys;
 mod jeffreys_density;
 mod kfac;
+mod kfac_crossing;
 mod kfac_weighting;
 mod kl_information;
 mod listing_diagonal;
@@ -106,6 +107,7 @@ pub fn all() -> Vec<Claim> {
         hadamard_exact::claim(),
         diagonal_dominance::claim(),
         kfac_weighting::claim(),
+        kfac_crossing::claim(),
         kl_information::claim(),
         one_nat::claim(),
         entropy::claim(),
