@@ -36,19 +36,6 @@ pub fn claim() -> Claim {
     }
 }
 
-/// A layer with the constant input 1, so that `A (x) G` is the second moment itself: output gradients `mean + (+-s_1, +-s_2, ...)` with
-/// every choice of signs, whose covariance is `diag(s_1^2, s_2^2, ...)`.
-fn cloud(mean: &[Q], spreads: &[Q]) -> Layer {
-    let example = |signs: usize| {
-        let coordinate = |(j, (m, s)): (usize, (&Q, &Q))| {
-            if signs >> j & 1 == 0 { m + s } else { m - s }
-        };
-        let gradient = mean.iter().zip(spreads).enumerate().map(coordinate);
-        (vec![Q::one()], gradient.collect())
-    };
-    Layer::even((0..1 << mean.len()).map(example).collect())
-}
-
 /// The plain and the factored ratio for batches of `size`, where both are defined.
 fn both(layer: &Layer, size: &Q) -> Option<(Q, Q)> {
     let ratio = |terms: Terms| terms.ratio().map(|c| c * size);
@@ -74,7 +61,7 @@ fn examine_sooner(world: &Crossing, _: &Draw) -> Finding {
             let batch = c[2 * m].clone();
             batch
                 .is_integer()
-                .then(|| (cloud(&c[..m], &c[m..2 * m]), batch))
+                .then(|| (Layer::cloud(&c[..m], &c[m..2 * m]), batch))
         },
     );
     let excess = q(4 + world.quarters, 4);
@@ -143,9 +130,9 @@ fn examine_quiet(world: &Quiet, _: &Draw) -> Finding {
     let share = q(world.sixteenths, 16);
     search(&parts, |(mean, spreads)| {
         let d = mean.len();
-        let layer = cloud(mean, spreads);
+        let layer = Layer::cloud(mean, spreads);
         // what the model itself would label has the same noise, and no mean
-        let model = cloud(&vec![Q::zero(); d], spreads);
+        let model = Layer::cloud(&vec![Q::zero(); d], spreads);
         let outer = Matrix::from_fn(d, d, |i, j| &mean[i] * &mean[j]);
         let metric = model.output_factor().plus(&share, &outer);
         let factored = layer.in_metric(&model.input_factor(), &metric)?.ratio()?;
@@ -295,7 +282,7 @@ fn examine_several(world: &Several, _: &Draw) -> Finding {
                     let (mut mean, mut spreads) = (vec![Q::one(); d], vec![c[2].clone(); d]);
                     mean[0].clone_from(&c[0]);
                     spreads[0].clone_from(&c[1]);
-                    cloud(&mean, &spreads)
+                    Layer::cloud(&mean, &spreads)
                 };
                 Some(c.chunks(3).zip(sizes).map(layer).collect())
             })

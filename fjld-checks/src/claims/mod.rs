@@ -17,6 +17,7 @@ mod implicit_jeffreys;
 mod jeffreys_density;
 mod kfac;
 mod kfac_crossing;
+mod kfac_exact_linear;
 mod kfac_weighting;
 mod kl_information;
 mod listing_diagonal;
@@ -108,6 +109,7 @@ pub fn all() -> Vec<Claim> {
         diagonal_dominance::claim(),
         kfac_weighting::claim(),
         kfac_crossing::claim(),
+        kfac_exact_linear::claim(),
         kl_information::claim(),
         one_nat::claim(),
         entropy::claim(),

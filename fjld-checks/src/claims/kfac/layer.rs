@@ -4,7 +4,7 @@
 //! matrix `g a'`, here stacked column by column into the vector `a (x) g` of size `n m`.
 
 use crate::evidence::rational::{Matrix, Q, dot, q, squared_norm, tuple};
-use num_traits::Zero;
+use num_traits::{One, Zero};
 
 /// A law with finitely many values of `(a, g)`.
 #[derive(Clone)]
@@ -69,6 +69,19 @@ impl Layer {
             .iter()
             .flat_map(|a| gradients.iter().map(move |g| (a.clone(), g.clone())));
         Self::even(pairs.collect())
+    }
+
+    /// A layer with the constant input 1, so that `A (x) G` is the second moment itself: output gradients `mean + (+-s_1, +-s_2, ...)`
+    /// with every choice of signs, whose covariance is `diag(s_1^2, s_2^2, ...)`.
+    pub fn cloud(mean: &[Q], spreads: &[Q]) -> Self {
+        let example = |signs: usize| {
+            let coordinate = |(j, (m, s)): (usize, (&Q, &Q))| {
+                if signs >> j & 1 == 0 { m + s } else { m - s }
+            };
+            let gradient = mean.iter().zip(spreads).enumerate().map(coordinate);
+            (vec![Q::one()], gradient.collect())
+        };
+        Self::even((0..1 << mean.len()).map(example).collect())
     }
 
     /// The layer of `W'` in `W = U W' V`, where `U` and `V` are fixed maps around it: it sees `V a` and `U' g`.
@@ -284,6 +297,15 @@ mod tests {
             layer().within(&u, &v).mean(),
             jacobian.apply(&layer().mean())
         );
+    }
+
+    #[test]
+    fn a_cloud_has_the_mean_and_the_variances_it_was_asked_for() {
+        let cloud = Layer::cloud(&numbers(&[3, 0]), &numbers(&[1, 2]));
+        assert_eq!(cloud.mean(), numbers(&[3, 0]));
+        assert_eq!(cloud.covariance(), Matrix::diagonal(&numbers(&[1, 4])));
+        let product = kronecker(&cloud.input_factor(), &cloud.output_factor());
+        assert_eq!(product, cloud.second_moment());
     }
 
     #[test]
