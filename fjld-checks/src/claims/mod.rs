@@ -16,8 +16,13 @@ mod high_fisher_success;
 mod implicit_jeffreys;
 mod jeffreys_density;
 mod kfac;
+mod kfac_condition;
+mod kfac_consistency;
 mod kfac_crossing;
 mod kfac_exact_linear;
+mod kfac_invariance;
+mod kfac_parameterisation;
+mod kfac_trigger;
 mod kfac_weighting;
 mod kl_information;
 mod listing_diagonal;
@@ -110,6 +115,11 @@ pub fn all() -> Vec<Claim> {
         kfac_weighting::claim(),
         kfac_crossing::claim(),
         kfac_exact_linear::claim(),
+        kfac_invariance::claim(),
+        kfac_parameterisation::claim(),
+        kfac_consistency::claim(),
+        kfac_condition::claim(),
+        kfac_trigger::claim(),
         kl_information::claim(),
         one_nat::claim(),
         entropy::claim(),
