@@ -18,9 +18,11 @@ mod jeffreys_density;
 mod kfac;
 mod kfac_condition;
 mod kfac_consistency;
+mod kfac_cost;
 mod kfac_crossing;
 mod kfac_exact_linear;
 mod kfac_invariance;
+mod kfac_memory;
 mod kfac_parameterisation;
 mod kfac_trigger;
 mod kfac_weighting;
@@ -120,6 +122,8 @@ pub fn all() -> Vec<Claim> {
         kfac_consistency::claim(),
         kfac_condition::claim(),
         kfac_trigger::claim(),
+        kfac_memory::claim(),
+        kfac_cost::claim(),
         kl_information::claim(),
         one_nat::claim(),
         entropy::claim(),
