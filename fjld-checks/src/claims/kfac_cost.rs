@@ -213,22 +213,18 @@ fn count(form: Form, stage: Stage, n: usize, m: usize) -> u64 {
         Form::Whole => vec![gradient.concat()],
     };
     let mut moments: Vec<Square> = vectors.iter().map(|x| identity(x.len())).collect();
-    if matches!(stage, Stage::Store) {
-        return moments.iter().flatten().map(|row| row.len() as u64).sum();
-    }
-    let (mut taking, mut factorising, mut applying) =
-        (Counter::default(), Counter::default(), Counter::default());
+    let [mut taking, mut factorising, mut applying] = [0; 3].map(Counter);
     for (moment, x) in moments.iter_mut().zip(&vectors) {
         taking.take_in(moment, x);
     }
     let lower: Vec<Square> = moments.iter().map(|m| factorising.factorise(m)).collect();
-    match lower.as_slice() {
-        [input, output] => drop(applying.solve_both(input, output, &gradient)),
-        [whole] => drop(applying.solve(whole, &gradient.concat())),
-        _ => unreachable!("there are one or two matrices"),
+    if let [input, output] = lower.as_slice() {
+        applying.solve_both(input, output, &gradient);
+    } else {
+        applying.solve(&lower[0], &gradient.concat());
     }
     match stage {
-        Stage::Store => unreachable!("returned above"),
+        Stage::Store => moments.iter().flatten().map(|row| row.len() as u64).sum(),
         Stage::TakeIn => taking.0,
         Stage::Factorise => factorising.0,
         Stage::Apply => applying.0,

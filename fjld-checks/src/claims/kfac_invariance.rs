@@ -25,7 +25,7 @@ pub fn claim() -> Claim {
             "nothing is added to the factors, whatever invertible maps U and V are; or the function's constant is added and they are orthogonal",
         ),
         corrected: Some(
-            "Without damping the ratio is exactly the same for all invertible U and V that stand as fixed maps around the layer, with the factors taken anew. A damping that adds one constant to both factors leaves it the same for orthogonal U and V. One that is shared out by the factors' mean eigenvalues (A + pi r 1 and G + r/pi 1, pi^2 = (Tr A/n)/(Tr G/m)) leaves it the same for orthogonal maps and for U = c 1, V = 1/c as well.",
+            "Without damping the ratio is exactly the same for all invertible U and V that stand as fixed maps around the layer, with the factors taken anew. A damping that adds one constant to both factors leaves it the same for orthogonal U and V, and otherwise keeps that of a layer within the factor (1 + lambda/a)(1 + lambda/g) of the undamped one, lambda being the constant and a and g the least eigenvalues of A and G. One that is shared out by the factors' mean eigenvalues (A + pi r 1 and G + r/pi 1, pi^2 = (Tr A/n)/(Tr G/m)) leaves it the same for orthogonal maps and for U = c 1, V = 1/c as well.",
         ),
         scenarios: &[],
         checks: vec![
@@ -36,6 +36,7 @@ pub fn claim() -> Claim {
             as_defined("all-maps", Role::Corrected),
             orthogonal("orthogonal-maps", Role::Corrected),
             shared_damping(),
+            drift(),
         ],
     }
 }
@@ -291,6 +292,100 @@ fn shared_damping() -> Check {
         },
     };
     Check::new(spec, worlds, examine)
+}
+
+/// The damping is so many times what the bound is told.
+struct Drift {
+    times: i64,
+    whitened: bool,
+}
+
+/// Layers that `make` makes of one number, with a damping and the factor of the bound.
+fn drifting(make: fn(&Q) -> Layer) -> Part<(Layer, Q, Q)> {
+    Part::new(&[&[Axis::Any], &[Axis::Positive; 3]], 3, move |c| {
+        let layer = make(&c[0]);
+        // whatever lies below all eigenvalues will do, the least themselves among it
+        let (a, g) = (&c[1], &c[2]);
+        let below = |factor: Matrix, bound: &Q| {
+            let rest = factor.plus(&-bound, &Matrix::identity(factor.rows()));
+            !rest.determinant().is_negative() && !rest.trace().is_negative()
+        };
+        let fits = below(layer.input_factor(), a) && below(layer.output_factor(), g);
+        let damping = &c[3] / q(64, 1);
+        let factor = (Q::one() + &damping / a) * (Q::one() + &damping / g);
+        fits.then_some((layer, damping, factor))
+    })
+}
+
+fn numbers(values: &[i64]) -> Vec<Q> {
+    values.iter().map(|&v| q(v, 1)).collect()
+}
+
+/// The signal is in the second input, and most of the noise in the first.
+fn apart(x: &Q) -> Layer {
+    Layer::even(vec![
+        (numbers(&[1, 0]), numbers(&[3])),
+        (numbers(&[1, 0]), numbers(&[-3])),
+        (vec![Q::zero(), x.clone()], numbers(&[3])),
+    ])
+}
+
+/// Three examples with inputs three and twice as long, and output gradients three times.
+fn together(x: &Q) -> Layer {
+    let triple = Matrix::diagonal(&numbers(&[3, 3]));
+    three_examples(x).within(&triple, &Matrix::diagonal(&numbers(&[3, 2])))
+}
+
+/// Inputs and output gradients with the identity for their factors.
+fn square(_: &Q) -> Layer {
+    let corners = [numbers(&[1, 1]), numbers(&[1, -1])];
+    Layer::even(corners.map(|c| (c.clone(), c)).to_vec())
+}
+
+fn examine_drift(world: &Drift, _: &Draw) -> Finding {
+    let parts = if world.whitened {
+        vec![drifting(square)]
+    } else {
+        vec![drifting(apart), drifting(together)]
+    };
+    search(&parts, |(layer, damping, factor)| {
+        let undamped = layer.undamped()?.ratio()?;
+        let damped = layer.damped(&(damping * q(world.times, 1)))?.ratio()?;
+        (damped > &undamped * factor || undamped > &damped * factor).then(|| {
+            format!(
+                "{layer}: the ratio is {} undamped and {} damped by {damping}, and the factor {}",
+                shown(&undamped),
+                shown(&damped),
+                shown(factor)
+            )
+        })
+    })
+}
+
+fn drift() -> Check {
+    let spec = Spec {
+        id: "drift",
+        role: Role::Corrected,
+        kind: Kind::Exact,
+        hypothesis: "for layers with two and four weights the damped ratio is within the factor (1 + lambda/a)(1 + lambda/g) of the undamped one",
+        tolerance: 0.0,
+        detectable: Size::of("damping in multiples of what is told", 8.0),
+    };
+    let world = |times, whitened| Drift { times, whitened };
+    let worlds = Worlds {
+        real: world(1, false),
+        defect: Planted {
+            what: "a damping eight times as large as is told",
+            size: 8.0,
+            world: world(8, false),
+        },
+        truth: Planted {
+            what: "whitened inputs and output gradients, where damping cancels",
+            size: 0.0,
+            world: world(1, true),
+        },
+    };
+    Check::new(spec, worlds, examine_drift)
 }
 
 #[cfg(test)]
