@@ -1,5 +1,7 @@
 //! The factored ratio under fixed maps around a layer.
 
+mod sizes;
+
 use super::kfac::maps::{self, Chart, rotation, scaled, three_examples};
 use super::kfac::{Layer, Terms};
 use super::{Claim, Origin, Sentence};
@@ -34,6 +36,7 @@ pub fn claim() -> Claim {
             as_defined("undamped", Role::HoldsWhen),
             orthogonal("damped-orthogonal", Role::HoldsWhen),
             as_defined("all-maps", Role::Corrected),
+            sizes::sizes(),
             orthogonal("orthogonal-maps", Role::Corrected),
             shared_damping(),
             drift(),
