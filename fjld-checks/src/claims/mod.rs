@@ -15,6 +15,17 @@ mod heavy_tails;
 mod high_fisher_success;
 mod implicit_jeffreys;
 mod jeffreys_density;
+mod kfac;
+mod kfac_condition;
+mod kfac_consistency;
+mod kfac_cost;
+mod kfac_crossing;
+mod kfac_exact_linear;
+mod kfac_invariance;
+mod kfac_memory;
+mod kfac_parameterisation;
+mod kfac_trigger;
+mod kfac_weighting;
 mod kl_information;
 mod listing_diagonal;
 mod natural_gradient;
@@ -116,6 +127,16 @@ fn examined() -> Vec<Claim> {
         entropy::claim(),
         entropy_rate::claim(),
         entropy_production::claim(),
+        kfac_consistency::claim(),
+        kfac_invariance::claim(),
+        kfac_parameterisation::claim(),
+        kfac_weighting::claim(),
+        kfac_crossing::claim(),
+        kfac_exact_linear::claim(),
+        kfac_cost::claim(),
+        kfac_memory::claim(),
+        kfac_trigger::claim(),
+        kfac_condition::claim(),
         phase_precedes_accuracy::claim(),
         ratio_tracks_accuracy::claim(),
     ]
