@@ -267,7 +267,14 @@ impl Statistics {
         let whole = self.whole()?;
         let Share { signal, noise, .. } = whole;
         let isometric = match &self.products {
-            Some(products) => Some(isometric_draws(products, self.samples() as usize)?),
+            Some(products) => {
+                let mut moments = isometric_draws(products, self.samples() as usize)?;
+                // a squared distance of two draws is a difference of inner products: the floor of the trace, as `Moments` has it
+                let resolution = self.parameters.iter().map(|p| p.resolution);
+                let resolution = resolution.fold(f64::EPSILON, f64::max);
+                moments.coarsen((ROUNDINGS * resolution).sqrt() / 2.0);
+                Some(moments)
+            }
             None => self.moments()?,
         };
         let interval = match isometric {

@@ -253,6 +253,11 @@ impl Moments {
         n / (n - 1.0) * (2.0 * self.resolution).powi(2) * second_moment
     }
 
+    /// Says that the samples are known less finely than their type: their relative error is `resolution`.
+    pub(crate) fn coarsen(&mut self, resolution: f64) {
+        self.resolution = self.resolution.max(resolution);
+    }
+
     pub(crate) fn blocks(&self) -> &Blocks {
         &self.blocks
     }
