@@ -317,71 +317,10 @@ const WAITING: &[Waiting] = &[
         "The Kronecker form is to be extended to attention and residual blocks, to streams, to adaptive damping and to distributed training.",
         "these are intentions",
     ),
-    // to go when the files of the same names are there
-    not_run(
-        "kfac-weighting",
-        (408, "Theory", "stated"),
-        "The Fisher information of a layer is the Kronecker product of the second moments of its inputs and of its output gradients, which are called covariances.",
-        EXAMINED_SOON,
-    ),
-    not_run(
-        "kfac-parameterisation",
-        (422, "Theory", "stated"),
-        "The Kronecker form of C does not depend on the parameterisation, and neither does the diagonal one.",
-        EXAMINED_SOON,
-    ),
-    not_run(
-        "kfac-cost",
-        (424, "Theory", "stated"),
-        "The Kronecker form takes operations of order n^2 m^2 a layer against (nm)^2 for the full Fisher matrix; and of order n^2 + m^2.",
-        EXAMINED_SOON,
-    ),
-    not_run(
-        "kfac-exact-linear",
-        (425, "Theory", "stated"),
-        "The Kronecker form is exact for linear layers with Gaussian activations.",
-        EXAMINED_SOON,
-    ),
     not_run(
         "listing-kfac",
         (464, "Implementation", "stated"),
         "The printed function gives C in the Kronecker form, with the contribution and condition number of each layer.",
-        EXAMINED_SOON,
-    ),
-    not_run(
-        "kfac-condition",
-        (485, "Implementation", "stated"),
-        "The condition number of a Kronecker product is the product of those of its factors.",
-        EXAMINED_SOON,
-    ),
-    not_run(
-        "kfac-memory",
-        (507, "Comparison: Diagonal vs K-FAC", "stated"),
-        "The Kronecker form takes about twice the memory.",
-        EXAMINED_SOON,
-    ),
-    not_run(
-        "kfac-trigger",
-        (513, "Comparison: Diagonal vs K-FAC", "stated"),
-        "A condition number of the Fisher matrix above 100 tells that parameters are strongly coupled.",
-        EXAMINED_SOON,
-    ),
-    not_run(
-        "kfac-consistency",
-        (522, "Validation Protocol", "stated"),
-        "Where activations are white and gradients isotropic, the Kronecker form of C is the diagonal one.",
-        EXAMINED_SOON,
-    ),
-    not_run(
-        "kfac-invariance",
-        (526, "Validation Protocol", "stated"),
-        "C in the Kronecker form is unchanged to within 0.05 when W becomes UWV.",
-        EXAMINED_SOON,
-    ),
-    not_run(
-        "kfac-crossing",
-        (535, "Validation Protocol", "stated"),
-        "C in the Kronecker form passes 1 sooner.",
         EXAMINED_SOON,
     ),
 ];
