@@ -1,7 +1,7 @@
 //! An audit: the baseline, the runs, every check of the chosen claims, and the report of their verdicts.
 
 use crate::baseline::try_instruments;
-use crate::claims::{self, Claim};
+use crate::claims::{self, Claim, multiverse};
 use crate::document::Binding;
 use crate::error::{Error, Result};
 use crate::evidence::ledger::Rates;
@@ -93,6 +93,9 @@ pub fn run(options: &Options) -> Result<Audit> {
         .iter()
         .map(|claim| (claim, records.by_ref().take(claim.checks.len()).collect()))
         .collect();
-    let report = Report::new(options, budget, instruments, judged);
+    let mut report = Report::new(options, budget, instruments, judged);
+    for claim in &mut report.claims {
+        claim.multiverse = multiverse::of(&claim.id, &runs)?;
+    }
     Ok(Audit { report, runs })
 }

@@ -55,6 +55,7 @@ fn claim(id: &str, verdict: Verdict, checks: Vec<Record>) -> ClaimReport {
         holds_when: None,
         corrected: None,
         checks,
+        multiverse: None,
         receipt: Receipt {
             command: format!("replay {id}"),
             stream: id.to_owned(),
@@ -90,6 +91,7 @@ fn report() -> Report {
         summary: Summary::default(),
         standings: Standings::default(),
         checklist: Vec::new(),
+        what_is_true: Vec::new(),
         claims: vec![
             false_claim,
             claim("measured", Verdict::Supported, vec![measured]),

@@ -28,6 +28,7 @@ mod kfac_trigger;
 mod kfac_weighting;
 mod kl_information;
 mod listing_diagonal;
+pub mod multiverse;
 mod natural_gradient;
 mod natural_gradient_equivariance;
 mod one_nat;

@@ -1,5 +1,6 @@
 //! `C` correlates with test accuracy.
 
+use super::multiverse::{self, Multiverse};
 use super::runs::{self, Fate, Runs};
 use super::{Claim, Origin, Sentence};
 use crate::evidence::{Draw, Finding};
@@ -53,10 +54,30 @@ fn correlation(runs: &Runs, curve: &Curve, batch_size: usize) -> Option<f64> {
         .series(runs.estimator, batch_size)
         .into_iter()
         .collect();
-    let (c, accuracy) = (values?, curve.accuracies());
-    let covariance = (&c).population_covariance(&accuracy);
-    let rho = covariance / ((&c).population_std_dev() * (&accuracy).population_std_dev());
+    pearson(&values?, &curve.accuracies())
+}
+
+fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
+    let rho = x.population_covariance(y) / (x.population_std_dev() * y.population_std_dev());
     rho.is_finite().then_some(rho)
+}
+
+/// Pearson's correlation of the ranks; ties share their mean rank.
+fn rank_correlation(runs: &Runs, curve: &Curve, batch_size: usize) -> Option<f64> {
+    let values: Option<Vec<f64>> = curve
+        .series(runs.estimator, batch_size)
+        .into_iter()
+        .collect();
+    pearson(&ranks(&values?), &ranks(&curve.accuracies()))
+}
+
+fn ranks(values: &[f64]) -> Vec<f64> {
+    let below = |v: f64| values.iter().filter(|&&w| w < v).count() as f64;
+    let same = |v: f64| values.iter().filter(|&&w| w == v).count() as f64;
+    values
+        .iter()
+        .map(|&v| below(v) + 0.5 * (same(v) - 1.0))
+        .collect()
 }
 
 fn fate(runs: &Runs, curve: &Curve, batch_size: usize) -> Fate {
@@ -88,4 +109,52 @@ fn examine(runs: &Runs, draw: &Draw) -> Finding {
         .collect();
     finding.summary += &format!("; on average it is {}", means.join(", "));
     finding
+}
+
+type Correlation = fn(&Runs, &Curve, usize) -> Option<f64>;
+
+/// The definitions of a correlation, by name.
+const DEFINITIONS: [(&str, Correlation); 2] =
+    [("Pearson", correlation), ("Spearman", rank_correlation)];
+
+/// Levels around the document's 0.7.
+const LEVELS: [f64; 3] = [0.5, THRESHOLD, 0.9];
+
+/// Every reading of the sentence, and the levels that would make it true.
+pub fn multiverse(views: &[Runs; 2]) -> Multiverse {
+    let holds = |runs: &Runs, curve: &Curve, batch: usize, definition: usize, level: f64| {
+        DEFINITIONS[definition].1(runs, curve, batch).is_some_and(|rho| rho > level)
+    };
+    let cells = multiverse::grid(views, &DEFINITIONS.map(|d| d.0), &LEVELS, holds, holds);
+    let mut regions = Vec::new();
+    for runs in views {
+        for &batch in &runs.batch_sizes {
+            let all = runs.runs.iter().filter_map(|c| correlation(runs, c, batch));
+            let mut all: Vec<f64> = all.collect();
+            all.sort_by(f64::total_cmp);
+            if let Some(median) = all.get(all.len() / 2) {
+                let estimator = runs.estimator.name();
+                regions.push(format!("{median:.2} ({estimator}, batch {batch})"));
+            }
+        }
+    }
+    let region = format!(
+        "in most runs only for a level of Pearson's correlation below {}",
+        regions.join(", ")
+    );
+    Multiverse::new(cells, region)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_share_ties_and_a_monotone_curve_correlates_fully_by_rank() {
+        assert_eq!(ranks(&[3.0, 1.0, 3.0]), [1.5, 0.0, 1.5]);
+        let x = [1.0, 2.0, 3.0, 4.0];
+        let y = x.map(f64::exp);
+        assert!((pearson(&ranks(&x), &ranks(&y)).expect("both vary") - 1.0).abs() < 1e-15);
+        assert_eq!(pearson(&x, &[1.0; 4]), None);
+    }
 }

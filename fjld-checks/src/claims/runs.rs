@@ -9,6 +9,7 @@ use crate::scenarios::training::{Curve, Item, Labels, Reading};
 use crate::tier::Tier;
 
 /// The runs of a scenario as one estimator sees them.
+#[derive(Clone)]
 pub struct Runs {
     /// Training on the true labels.
     pub runs: Vec<Curve>,

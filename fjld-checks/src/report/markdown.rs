@@ -2,6 +2,7 @@
 
 use super::terminal::budget;
 use super::{ClaimReport, Report};
+use crate::claims::multiverse::{Cell, Multiverse};
 use crate::evidence::{Record, Role};
 use std::fmt::Write;
 
@@ -74,8 +75,30 @@ fn write_report(text: &mut String, report: &Report) -> std::fmt::Result {
             id = claim.id,
         )?;
     }
+    write_truths(text, report)?;
     for claim in &report.claims {
         write_claim(text, claim)?;
+    }
+    Ok(())
+}
+
+fn write_truths(text: &mut String, report: &Report) -> std::fmt::Result {
+    writeln!(
+        text,
+        "\n## What is true\n\nEvery statement of this report that stands, with the claim that holds its evidence."
+    )?;
+    for group in report.what_is_true.chunk_by(|a, b| a.topic == b.topic) {
+        writeln!(text, "\n### {}\n", group[0].topic)?;
+        for truth in group {
+            writeln!(
+                text,
+                "- {} ([{claim}](#{claim}), {}, {})",
+                truth.statement,
+                truth.source.name(),
+                truth.verdict.name(),
+                claim = truth.claim
+            )?;
+        }
     }
     Ok(())
 }
@@ -120,10 +143,56 @@ fn write_claim(text: &mut String, claim: &ClaimReport) -> std::fmt::Result {
     for record in &claim.checks {
         write_check(text, record)?;
     }
+    if let Some(multiverse) = &claim.multiverse {
+        write_multiverse(text, multiverse)?;
+    }
     writeln!(
         text,
         "\nAgain: `cargo run -p fjld-checks -- {}`",
         claim.receipt.command
+    )
+}
+
+/// The grid as one row for each estimator and batch, one column for each definition and threshold.
+fn write_multiverse(text: &mut String, multiverse: &Multiverse) -> std::fmt::Result {
+    let readings = multiverse.cells.len();
+    writeln!(
+        text,
+        "\nOf {readings} readings of the sentence {:.0}% agree with it (true in most runs and not in half of the controls). It would be true: {}.\n",
+        100.0 * multiverse.agreeing,
+        multiverse.region
+    )?;
+    let mut columns: Vec<String> = Vec::new();
+    let column = |cell: &Cell| format!("{} {}", cell.definition, cell.threshold);
+    for cell in &multiverse.cells {
+        if !columns.contains(&column(cell)) {
+            columns.push(column(cell));
+        }
+    }
+    writeln!(
+        text,
+        "| estimator | unit | batch | {} |",
+        columns.join(" | ")
+    )?;
+    writeln!(text, "|---|---|---|{}", "---|".repeat(columns.len()))?;
+    for row in multiverse.cells.chunks(columns.len()) {
+        let first = &row[0];
+        let shares: Vec<String> = row
+            .iter()
+            .map(|c| format!("{}/{} ({}/{})", c.holding, c.runs, c.in_control, c.controls))
+            .collect();
+        writeln!(
+            text,
+            "| {} | {} | {} | {} |",
+            first.estimator.name(),
+            first.unit,
+            first.batch_size,
+            shares.join(" | ")
+        )?;
+    }
+    writeln!(
+        text,
+        "\nRuns in which it is true, of all; controls in brackets."
     )
 }
 

@@ -6,6 +6,7 @@ mod provenance;
 mod read;
 pub mod standing;
 mod terminal;
+pub mod truths;
 
 pub use markdown::markdown;
 pub use provenance::Provenance;
@@ -14,6 +15,7 @@ pub use terminal::terminal;
 
 use crate::audit::Options;
 use crate::baseline::Instrument;
+use crate::claims::multiverse::Multiverse;
 use crate::claims::{Claim, Origin, waiting};
 use crate::document::table::shipped;
 use crate::evidence::ledger::Budget;
@@ -24,6 +26,7 @@ use crate::verdict::{Verdict, judge};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use standing::{Standing, Standings};
+use truths::Truth;
 
 /// The schema of `report.json`.
 pub const SCHEMA: &str = "fjld-report/1";
@@ -48,6 +51,9 @@ pub struct Report {
     pub standings: Standings,
     /// The five lines of the document's checklist.
     pub checklist: Vec<ChecklistLine>,
+    /// Every statement that stands.
+    #[serde(default)]
+    pub what_is_true: Vec<Truth>,
     /// The claims.
     pub claims: Vec<ClaimReport>,
 }
@@ -108,6 +114,9 @@ pub struct ClaimReport {
     pub corrected: Option<CorrectedReport>,
     /// The evidence.
     pub checks: Vec<Record>,
+    /// Every reading of an empirical sentence.
+    #[serde(default)]
+    pub multiverse: Option<Multiverse>,
     /// How to do it again.
     pub receipt: Receipt,
 }
@@ -229,6 +238,7 @@ impl Report {
             summary,
             standings,
             checklist,
+            what_is_true: truths::truths(&claims),
             claims,
         }
     }
@@ -303,6 +313,7 @@ impl ClaimReport {
                 evidence_sha256: hex(&Sha256::digest(evidence)),
             },
             checks,
+            multiverse: None,
         }
     }
 
