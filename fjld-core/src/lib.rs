@@ -31,3 +31,8 @@ pub use kronecker::{KfacReading, compute_c_alpha_kfac};
 pub use moments::{FullMoments, Moments};
 pub use planner::{NoPlan, PilotMoments};
 pub use ratio::{Estimates, Interval, Phase, Ratio, Undefined};
+
+/// The README's examples, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
