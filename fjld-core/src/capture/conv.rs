@@ -5,7 +5,7 @@
 use super::attach::attach;
 use super::per_example::{Outer, PerExample, Rows};
 use super::reduce::widened;
-use super::session::Session;
+use super::session::{Announced, Session};
 use super::unfold::{Unfolding, Window};
 use candle_core::{Result, Tensor};
 use candle_nn::{Conv1dConfig, Conv2dConfig, Module, VarBuilder};
@@ -223,11 +223,11 @@ fn convolve(
             x.dims()
         )));
     }
-    let weight_slot = session.announce(weight)?;
-    let bias_slot = match bias {
-        Some(bias) => session.announce(bias)?,
-        None => None,
-    };
+    let Announced {
+        weight: weight_slot,
+        bias: bias_slot,
+        anchor,
+    } = session.announce_both(weight, bias)?;
     if weight_slot.is_some() && groups > 1 && session.wants_pairs() {
         return Err(candle_core::Error::Msg(format!(
             "a convolution has {groups} groups; Kronecker factors are supported for convolutions of one group"
@@ -257,10 +257,6 @@ fn convolve(
     }
     let value = value.to_dtype(dtype)?.reshape(shape)?;
 
-    let anchor = match (weight_slot, bias_slot, bias) {
-        (None, Some(_), Some(bias)) => bias,
-        _ => weight,
-    };
     let (session, has_bias, input_shape) = (session.clone(), bias.is_some(), x.shape().clone());
     attach(
         x,

@@ -2,7 +2,7 @@
 
 use super::attach::attach;
 use super::per_example::{Outer, Rows};
-use super::session::Session;
+use super::session::{Announced, Session};
 use candle_core::{DType, Result, Tensor};
 use candle_nn::{Module, VarBuilder};
 
@@ -75,18 +75,14 @@ fn affine(
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
     session.check_input(x)?;
-    let weight_slot = session.announce(weight)?;
-    let bias_slot = match bias {
-        Some(bias) => session.announce(bias)?,
-        None => None,
-    };
+    let Announced {
+        weight: weight_slot,
+        bias: bias_slot,
+        anchor,
+    } = session.announce_both(weight, bias)?;
     let input = x.detach().contiguous()?;
     let (matrix, shift) = (weight.detach(), bias.map(Tensor::detach));
     let value = product(&input, &matrix, shift.as_ref())?;
-    let anchor = match (weight_slot, bias_slot, bias) {
-        (None, Some(_), Some(bias)) => bias,
-        _ => weight,
-    };
     let session = session.clone();
     let has_bias = shift.is_some();
     attach(

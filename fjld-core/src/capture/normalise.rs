@@ -3,7 +3,7 @@
 use super::attach::attach;
 use super::per_example::Rows;
 use super::reduce::widened;
-use super::session::Session;
+use super::session::{Announced, Session};
 use candle_core::{D, Result, Tensor};
 use std::sync::Arc;
 
@@ -57,11 +57,11 @@ impl Scaling<'_> {
             positions,
             pull_back,
         } = self;
-        let weight_slot = session.announce(weight)?;
-        let bias_slot = match bias {
-            Some(bias) => session.announce(bias)?,
-            None => None,
-        };
+        let Announced {
+            weight: weight_slot,
+            bias: bias_slot,
+            anchor,
+        } = session.announce_both(weight, bias)?;
         let mut shape = [1, 1, 1];
         shape[3 - positions] = weight.dims1()?;
         let broad = |parameter: &Tensor| widened(&parameter.detach())?.reshape(&shape);
@@ -72,10 +72,6 @@ impl Scaling<'_> {
         }
         let (dtype, full) = (x.dtype(), x.shape().clone());
         let value = value.to_dtype(dtype)?.reshape(&full)?;
-        let anchor = match (weight_slot, bias_slot, bias) {
-            (None, Some(_), Some(bias)) => bias,
-            _ => weight,
-        };
         let session = session.clone();
         attach(
             x,

@@ -3,7 +3,7 @@
 //! Legend: `n` draws `g_i` of the unit that the capture was told, `d` parameters, `mu_hat` their mean, `D_hat` their covariance with the
 //! divisor `n - 1`, `Q = sum |g_i|^2`. The trace comes as `Tr D_hat = (Q - n |mu_hat|^2) / (n - 1)`, from sums in `f64`.
 
-use super::session::Unit;
+use super::request::Unit;
 use crate::error::{Error, Result};
 use crate::moments::{FullMoments, Moments};
 use crate::ratio::{Estimates, Ratio, Summary, Undefined};
