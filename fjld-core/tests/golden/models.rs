@@ -127,6 +127,7 @@ impl Gpt {
             })
             .collect();
         let future = Tensor::from_vec(future, (positions, positions), x.device())?;
+        let future = future.to_dtype(x.dtype())?;
         let mixed = softmax(&scores.broadcast_add(&future)?, D::Minus1)?.matmul(&v)?;
         self.out
             .forward(&mixed.transpose(1, 2)?.reshape((n, positions, WIDTH))?)
