@@ -28,6 +28,7 @@ mod kfac_trigger;
 mod kfac_weighting;
 mod kl_information;
 mod listing_diagonal;
+mod listing_kfac;
 mod natural_gradient;
 mod natural_gradient_equivariance;
 mod one_nat;
@@ -137,6 +138,7 @@ fn examined() -> Vec<Claim> {
         kfac_memory::claim(),
         kfac_trigger::claim(),
         kfac_condition::claim(),
+        listing_kfac::claim(),
         phase_precedes_accuracy::claim(),
         ratio_tracks_accuracy::claim(),
     ]
