@@ -28,6 +28,7 @@ mod kfac_trigger;
 mod kfac_weighting;
 mod kl_information;
 mod listing_diagonal;
+mod listing_kfac;
 pub mod multiverse;
 mod natural_gradient;
 mod natural_gradient_equivariance;
@@ -138,6 +139,7 @@ fn examined() -> Vec<Claim> {
         kfac_memory::claim(),
         kfac_trigger::claim(),
         kfac_condition::claim(),
+        listing_kfac::claim(),
         phase_precedes_accuracy::claim(),
         ratio_tracks_accuracy::claim(),
     ]

@@ -22,7 +22,6 @@ const OPEN: &str =
 const COMPARED: &str = "no check of it is written; what is no matter of taste in the comparison is to be derived line by line";
 const BOTH: &str =
     "both forms have to be measured along training runs, and no scenario does that yet";
-const EXAMINED_SOON: &str = "its checks are being written";
 
 /// Why a claim has no checks; `None` where it has some.
 pub fn unexamined(id: &str) -> Option<Unexamined> {
@@ -316,11 +315,5 @@ const WAITING: &[Waiting] = &[
         (541, "Future Work", "stated"),
         "The Kronecker form is to be extended to attention and residual blocks, to streams, to adaptive damping and to distributed training.",
         "these are intentions",
-    ),
-    not_run(
-        "listing-kfac",
-        (464, "Implementation", "stated"),
-        "The printed function gives C in the Kronecker form, with the contribution and condition number of each layer.",
-        EXAMINED_SOON,
     ),
 ];
