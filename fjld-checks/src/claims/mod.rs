@@ -2,6 +2,7 @@
 
 mod adaptive;
 mod batch_size;
+mod comparison_natural_gradient;
 mod descent_boundary;
 mod diagonal_dominance;
 mod diagonal_for_ratio;
@@ -10,6 +11,7 @@ mod entropy;
 mod entropy_production;
 mod entropy_rate;
 mod fisher_is_inverse_covariance;
+mod full_fisher;
 mod hadamard_exact;
 mod heavy_tails;
 mod high_fisher_success;
@@ -19,8 +21,10 @@ mod kl_information;
 mod listing_diagonal;
 mod natural_gradient;
 mod natural_gradient_equivariance;
+mod natural_gradient_phase;
 mod one_nat;
 mod orthogonal_invariance;
+mod overhead;
 mod phase_precedes_accuracy;
 mod ratio_definition;
 mod ratio_is_jeffreys;
@@ -108,6 +112,7 @@ fn examined() -> Vec<Claim> {
         orthogonal_invariance::claim(),
         natural_gradient::claim(),
         natural_gradient_equivariance::claim(),
+        natural_gradient_phase::claim(),
         high_fisher_success::claim(),
         hadamard_exact::claim(),
         diagonal_dominance::claim(),
@@ -116,6 +121,9 @@ fn examined() -> Vec<Claim> {
         entropy::claim(),
         entropy_rate::claim(),
         entropy_production::claim(),
+        overhead::claim(),
+        full_fisher::claim(),
+        comparison_natural_gradient::claim(),
         phase_precedes_accuracy::claim(),
         ratio_tracks_accuracy::claim(),
     ]

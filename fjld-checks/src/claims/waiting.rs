@@ -89,12 +89,6 @@ const WAITING: &[Waiting] = &[
         "One framework joins the martingale analysis of stochastic gradient descent, Bayesian inference with Jeffreys priors, information geometry and the natural gradient.",
         "to join theories is to present them together; what is said of each is judged by its own claims, and of martingales nothing more is said",
     ),
-    not_run(
-        "natural-gradient-phase",
-        (91, "2. Natural Gradient Connection", "stated"),
-        "C passes 1 where the natural gradient comes to outweigh the diffusion.",
-        "no check of it is written; the signal of the natural gradient against its noise is algebra",
-    ),
     not_testable(
         "provided-software",
         (222, "Synthetic Experiments", "stated"),
@@ -185,18 +179,6 @@ const WAITING: &[Waiting] = &[
         "Schedules of the step size are still to be taken into the theory.",
         OPEN,
     ),
-    not_run(
-        "overhead",
-        (292, "Computational Constraints", "stated"),
-        "Measuring C adds 5 to 10 per cent to training, and less where it is measured every tenth epoch.",
-        "no check of it is written; it is a count of gradients against steps",
-    ),
-    not_run(
-        "full-fisher",
-        (295, "Computational Constraints", "stated"),
-        "The full Fisher matrix takes memory of order d^2, out of reach beyond a million parameters, so that a diagonal or block-diagonal form has to do.",
-        "no check of it is written; the memory is arithmetic",
-    ),
     not_testable(
         "discrete",
         (305, "Theoretical Gaps", "stated"),
@@ -237,12 +219,6 @@ const WAITING: &[Waiting] = &[
         "comparison-vi",
         (330, "vs. Bayesian Deep Learning", "stated"),
         "Variational inference has a free prior, no invariance, more parameters and a theory of its optimisation; this theory has the Jeffreys prior, invariance, cheap statistics and a transition.",
-        COMPARED,
-    ),
-    not_run(
-        "comparison-natural-gradient",
-        (339, "vs. Information Geometry (Amari)", "stated"),
-        "Natural gradient descent has the Fisher metric and no phase transition; this theory adds the Jeffreys density and a transition at C = 1, for diagnosis.",
         COMPARED,
     ),
     not_run(
