@@ -2,7 +2,10 @@
 
 mod adaptive;
 mod batch_size;
+mod comparison_laplace;
 mod comparison_natural_gradient;
+mod comparison_ntk;
+mod comparison_vi;
 mod descent_boundary;
 mod diagonal_dominance;
 mod diagonal_for_ratio;
@@ -19,13 +22,16 @@ mod implicit_jeffreys;
 mod jeffreys_density;
 mod kl_information;
 mod listing_diagonal;
+mod multi_task;
 mod natural_gradient;
 mod natural_gradient_equivariance;
 mod natural_gradient_phase;
+mod non_iid;
 mod one_nat;
 mod orthogonal_invariance;
 mod overhead;
 mod phase_precedes_accuracy;
+mod quantisation;
 mod ratio_definition;
 mod ratio_is_jeffreys;
 mod ratio_tracks_accuracy;
@@ -123,7 +129,13 @@ fn examined() -> Vec<Claim> {
         entropy_production::claim(),
         overhead::claim(),
         full_fisher::claim(),
+        comparison_laplace::claim(),
+        comparison_vi::claim(),
         comparison_natural_gradient::claim(),
+        comparison_ntk::claim(),
+        multi_task::claim(),
+        non_iid::claim(),
+        quantisation::claim(),
         phase_precedes_accuracy::claim(),
         ratio_tracks_accuracy::claim(),
     ]
