@@ -35,7 +35,7 @@ pub fn claim() -> Claim {
             "for this theory's invariance and its prior: the charts differ by an orthogonal map",
         ),
         corrected: Some(
-            "Laplace's approximation is carried over by linear maps exactly, and not by others, under which the mode moves: so much of the comparison is true. The ratio C is carried over by less, conformal maps only; mu' D^+ mu / rank(D) by every invertible map. 1/sqrt(det D) is divided by |det J| where a density is multiplied by it; sqrt(det D) is a density.",
+            "Laplace's approximation is carried over by linear maps exactly, and not by others, under which the mode moves: so much of the comparison is true. The ratio C is not carried over by every linear map; mu' D^+ mu / rank(D) is. 1/sqrt(det D) is divided by |det J| where a density is multiplied by it; sqrt(det D) is a density.",
         ),
         scenarios: &[],
         checks: vec![

@@ -196,10 +196,9 @@ enum Scales {
 
 /// Two examples with unlike gradients, and the scales of weight and bias.
 fn scaled(scales: Scales) -> Part<(Case, Q, Q)> {
-    let height = if matches!(scales, Scales::Any) { 2 } else { 3 };
     Part::new(
         &[&[Axis::Any; 2], &[Axis::NonZero; 2], &[Axis::NonZero]],
-        height,
+        2,
         move |c| {
             let (weight, bias) = match scales {
                 Scales::Any => (c[4].clone(), Q::one()),

@@ -23,6 +23,7 @@ mod jeffreys_density;
 mod kl_information;
 mod listing_diagonal;
 mod multi_task;
+mod multiplications;
 mod natural_gradient;
 mod natural_gradient_equivariance;
 mod natural_gradient_phase;
