@@ -53,7 +53,7 @@ fn examine_pruned(world: &Pruned, _: &Draw) -> Finding {
         &[Axis::Positive; 2],
         if one_angle { &[] } else { &[Axis::NonZero] },
     ];
-    let part = Part::new(&axes, 4, |c| {
+    let part = Part::new(&axes, 3, |c| {
         let half = c.get(3).cloned().unwrap_or_else(|| q(1, 2));
         // with t the tangent of half the angle: cos = (1 - t^2)/(1 + t^2), sin = 2t/(1 + t^2)
         let square = &half * &half;
@@ -172,28 +172,25 @@ struct Dependence {
 fn examine_kept(world: &Dependence, _: &Draw) -> Finding {
     let signs = world.signs;
     let leak = q(world.sixty_fourths, 64);
-    let axes: [&[Axis]; 3] = [
-        &[Axis::Any; 2],
-        &[Axis::Positive, Axis::Any, Axis::Positive],
-        if signs {
-            &[]
-        } else {
-            &[Axis::NonZero, Axis::Any, Axis::NonZero]
-        },
-    ];
-    let part = Part::new(&axes, 2, move |c| {
-        let noise = Matrix::symmetric(2, &c[2..5]);
+    let jacobian: &[Axis] = if signs {
+        &[]
+    } else {
+        &[Axis::NonZero, Axis::Any, Axis::NonZero]
+    };
+    let part = Part::new(&[&[Axis::Any; 2], jacobian], 2, move |c| {
+        let mean = vec![c[0].clone(), Q::one()];
+        // definite for every correlation of height 2
+        let noise = Matrix::symmetric(2, &[q(2, 1), c[1].clone(), q(3, 1)]);
         let jacobian = if signs {
             Matrix::diagonal(&[q(-1, 1), q(-1, 1)])
         } else {
             // kept first, removed second
             Matrix(vec![
-                vec![c[5].clone(), c[6].clone()],
-                vec![leak.clone(), c[7].clone()],
+                vec![c[2].clone(), c[3].clone()],
+                vec![leak.clone(), c[4].clone()],
             ])
         };
-        let fits = noise.is_positive_definite() && !jacobian.determinant().is_zero();
-        fits.then(|| (c[..2].to_vec(), noise, jacobian))
+        (!jacobian.determinant().is_zero()).then_some((mean, noise, jacobian))
     });
     search(&[part], |(mean, noise, jacobian)| {
         let length = |mean: &[Q], noise: &Matrix| &mean[0] * &mean[0] / &noise.0[0][0];
