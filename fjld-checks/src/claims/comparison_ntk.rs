@@ -129,7 +129,7 @@ struct Kept {
 
 fn examine_kernel(world: &Kept, _: &Draw) -> Finding {
     let (weight, bias) = (world.weight, world.bias);
-    let part = Part::new(&[&[Axis::Any; 2], &[Axis::Positive; 2]], 3, move |c| {
+    let part = Part::new(&[&[Axis::Any; 2], &[Axis::Positive; 2]], 2, move |c| {
         let kept = |keep, scale: &Q| if keep { Q::one() } else { scale.clone() };
         let scales = [kept(weight, &c[2]), kept(bias, &c[3])];
         // two inputs with one square, or a chart asked to change that does not, tell nothing
@@ -281,17 +281,17 @@ struct Kernel {
 fn examine_from_kernel(world: &Kernel, _: &Draw) -> Finding {
     let own_chart = world.own_chart;
     let chart: &[Axis] = if own_chart { &[] } else { &[Axis::Any; 4] };
-    let part = Part::new(&[&[Axis::Any; 2], &[Axis::Any; 3], chart], 1, move |c| {
+    let part = Part::new(&[&[Axis::Any; 3], chart], 1, move |c| {
         let jacobian = if own_chart {
             Matrix::identity(2)
         } else {
-            Matrix(vec![c[5..7].to_vec(), c[7..9].to_vec()])
+            Matrix(vec![c[3..5].to_vec(), c[5..7].to_vec()])
         };
-        // a third example, unlike the others
-        let inputs = vec![c[0].clone(), c[1].clone(), q(2, 1)];
+        // three inputs that are never all alike
+        let inputs = vec![c[0].clone(), q(-1, 1), q(2, 1)];
         let case = Case {
             inputs,
-            residuals: c[2..5].to_vec(),
+            residuals: vec![c[1].clone(), c[2].clone(), Q::one()],
         };
         (!jacobian.determinant().is_zero()).then_some((case, jacobian))
     });

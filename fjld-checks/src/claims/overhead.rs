@@ -339,3 +339,17 @@ fn below_one_percent() -> Check {
     };
     Check::new(spec, worlds, examine_share)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stated_shares_are_a_hundred_over_the_steps_of_an_epoch() {
+        // 60000 over the batch, rounded up
+        for (batch, count, percent) in [(32, 1875, 5.3), (64, 938, 10.7), (256, 235, 42.6)] {
+            assert_eq!(steps(batch), count);
+            assert!((100.0 * 100.0 / count as f64 - percent).abs() < 0.05);
+        }
+    }
+}
