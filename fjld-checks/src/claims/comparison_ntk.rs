@@ -196,27 +196,24 @@ enum Scales {
 
 /// Two examples with unlike gradients, and the scales of weight and bias.
 fn scaled(scales: Scales) -> Part<(Case, Q, Q)> {
-    Part::new(
-        &[&[Axis::Any; 2], &[Axis::NonZero; 2], &[Axis::NonZero]],
-        2,
-        move |c| {
-            let (weight, bias) = match scales {
-                Scales::Any => (c[4].clone(), Q::one()),
-                Scales::Common {
-                    sixty_fourths,
-                    signs,
-                } => {
-                    let scale = if signs { q(-1, 1) } else { c[4].clone() };
-                    (scale.clone(), scale * q(64 + sixty_fourths, 64))
-                }
-            };
-            let case = Case {
-                inputs: c[..2].to_vec(),
-                residuals: c[2..4].to_vec(),
-            };
-            Some((case, weight, bias))
-        },
-    )
+    Part::new(&[&[Axis::Any; 2], &[Axis::NonZero; 2]], 2, move |c| {
+        let (weight, bias) = match scales {
+            Scales::Any => (c[3].clone(), Q::one()),
+            Scales::Common {
+                sixty_fourths,
+                signs,
+            } => {
+                let scale = if signs { q(-1, 1) } else { c[3].clone() };
+                (scale.clone(), scale * q(64 + sixty_fourths, 64))
+            }
+        };
+        let case = Case {
+            inputs: c[..2].to_vec(),
+            // a common factor of the residuals cancels in C
+            residuals: vec![c[2].clone(), Q::one()],
+        };
+        Some((case, weight, bias))
+    })
 }
 
 fn examine_ratio(world: &Scales, _: &Draw) -> Finding {
