@@ -2,6 +2,10 @@
 
 mod adaptive;
 mod batch_size;
+mod comparison_laplace;
+mod comparison_natural_gradient;
+mod comparison_ntk;
+mod comparison_vi;
 mod descent_boundary;
 mod diagonal_dominance;
 mod diagonal_for_ratio;
@@ -10,6 +14,7 @@ mod entropy;
 mod entropy_production;
 mod entropy_rate;
 mod fisher_is_inverse_covariance;
+mod full_fisher;
 mod hadamard_exact;
 mod heavy_tails;
 mod high_fisher_success;
@@ -29,12 +34,18 @@ mod kfac_weighting;
 mod kl_information;
 mod listing_diagonal;
 mod listing_kfac;
+mod multi_task;
+mod multiplications;
 pub mod multiverse;
 mod natural_gradient;
 mod natural_gradient_equivariance;
+mod natural_gradient_phase;
+mod non_iid;
 mod one_nat;
 mod orthogonal_invariance;
+mod overhead;
 mod phase_precedes_accuracy;
+mod quantisation;
 mod ratio_definition;
 mod ratio_is_jeffreys;
 mod ratio_tracks_accuracy;
@@ -121,6 +132,7 @@ fn examined() -> Vec<Claim> {
         orthogonal_invariance::claim(),
         natural_gradient::claim(),
         natural_gradient_equivariance::claim(),
+        natural_gradient_phase::claim(),
         high_fisher_success::claim(),
         hadamard_exact::claim(),
         diagonal_dominance::claim(),
@@ -140,6 +152,15 @@ fn examined() -> Vec<Claim> {
         kfac_trigger::claim(),
         kfac_condition::claim(),
         listing_kfac::claim(),
+        overhead::claim(),
+        full_fisher::claim(),
+        comparison_laplace::claim(),
+        comparison_vi::claim(),
+        comparison_natural_gradient::claim(),
+        comparison_ntk::claim(),
+        multi_task::claim(),
+        non_iid::claim(),
+        quantisation::claim(),
         phase_precedes_accuracy::claim(),
         ratio_tracks_accuracy::claim(),
     ]

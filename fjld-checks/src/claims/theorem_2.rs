@@ -78,7 +78,7 @@ const FIVE_PERCENT: f64 = 0.05;
 
 /// Which Jacobians there are.
 #[derive(Clone, Copy)]
-enum Maps {
+pub enum Maps {
     /// Every invertible one.
     Invertible,
     /// Turned, reflected and scaled, but stretched by `1 + sixty_fourths/64` along the second axis.
@@ -163,7 +163,13 @@ fn examine(maps: &Maps, _: &Draw) -> Finding {
     })
 }
 
-fn same_side_of_one(id: &'static str, role: Role, hypothesis: &'static str, real: Maps) -> Check {
+/// Whether `C` stays on its side of 1 under these maps, in exact arithmetic.
+pub fn same_side_of_one(
+    id: &'static str,
+    role: Role,
+    hypothesis: &'static str,
+    real: Maps,
+) -> Check {
     let spec = Spec {
         id,
         role,

@@ -19,7 +19,6 @@ struct Waiting {
 const NO_SCENARIO: &str = "it takes training runs, and no scenario trains this yet";
 const OPEN: &str =
     "the document leaves it open; what C says there is to be derived, and then measured";
-const COMPARED: &str = "no check of it is written; what is no matter of taste in the comparison is to be derived line by line";
 const BOTH: &str =
     "both forms have to be measured along training runs, and no scenario does that yet";
 
@@ -87,12 +86,6 @@ const WAITING: &[Waiting] = &[
         (5, "Overview", "stated"),
         "One framework joins the martingale analysis of stochastic gradient descent, Bayesian inference with Jeffreys priors, information geometry and the natural gradient.",
         "to join theories is to present them together; what is said of each is judged by its own claims, and of martingales nothing more is said",
-    ),
-    not_run(
-        "natural-gradient-phase",
-        (91, "2. Natural Gradient Connection", "stated"),
-        "C passes 1 where the natural gradient comes to outweigh the diffusion.",
-        "no check of it is written; the signal of the natural gradient against its noise is algebra",
     ),
     not_testable(
         "provided-software",
@@ -184,18 +177,6 @@ const WAITING: &[Waiting] = &[
         "Schedules of the step size are still to be taken into the theory.",
         OPEN,
     ),
-    not_run(
-        "overhead",
-        (292, "Computational Constraints", "stated"),
-        "Measuring C adds 5 to 10 per cent to training, and less where it is measured every tenth epoch.",
-        "no check of it is written; it is a count of gradients against steps",
-    ),
-    not_run(
-        "full-fisher",
-        (295, "Computational Constraints", "stated"),
-        "The full Fisher matrix takes memory of order d^2, out of reach beyond a million parameters, so that a diagonal or block-diagonal form has to do.",
-        "no check of it is written; the memory is arithmetic",
-    ),
     not_testable(
         "discrete",
         (305, "Theoretical Gaps", "stated"),
@@ -203,52 +184,10 @@ const WAITING: &[Waiting] = &[
         "it is a limit that the document sets to itself: there is nothing within it to examine",
     ),
     not_run(
-        "quantisation",
-        (306, "Theoretical Gaps", "stated"),
-        "Quantising or pruning parameters breaks the invariance under reparameterisation.",
-        "no check of it is written; which maps keep what is to be derived",
-    ),
-    not_run(
-        "multi-task",
-        (309, "Theoretical Gaps", "stated"),
-        "The theory is one of a single objective; several at once are still to be taken into it.",
-        OPEN,
-    ),
-    not_run(
         "very-deep",
         (314, "Empirical Boundaries", "stated"),
         "The transition is less sharp in networks of more than 100 layers.",
         NO_SCENARIO,
-    ),
-    not_run(
-        "non-iid",
-        (318, "Empirical Boundaries", "stated"),
-        "C takes its draws to be independent and of one law; sequential, online or adversarial data may violate that, and a windowed estimate mends it.",
-        NO_SCENARIO,
-    ),
-    not_run(
-        "comparison-laplace",
-        (330, "vs. Bayesian Deep Learning", "stated"),
-        "The Laplace approximation has a Gaussian prior, no invariance, a costly Hessian and an asymptotic theory of convergence; this theory has the Jeffreys prior, invariance, cheap statistics and a finite one.",
-        COMPARED,
-    ),
-    not_run(
-        "comparison-vi",
-        (330, "vs. Bayesian Deep Learning", "stated"),
-        "Variational inference has a free prior, no invariance, more parameters and a theory of its optimisation; this theory has the Jeffreys prior, invariance, cheap statistics and a transition.",
-        COMPARED,
-    ),
-    not_run(
-        "comparison-natural-gradient",
-        (339, "vs. Information Geometry (Amari)", "stated"),
-        "Natural gradient descent has the Fisher metric and no phase transition; this theory adds the Jeffreys density and a transition at C = 1, for diagnosis.",
-        COMPARED,
-    ),
-    not_run(
-        "comparison-ntk",
-        (347, "vs. Neural Tangent Kernels (NTK)", "stated"),
-        "The neural tangent kernel takes infinite width, a linearisation and a deterministic limit, and depends on the scaling; this theory takes finite networks, models the noise and is invariant.",
-        COMPARED,
     ),
     not_run(
         "diagonal-boundary",

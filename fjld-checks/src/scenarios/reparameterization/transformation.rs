@@ -229,13 +229,14 @@ mod tests {
             .gradients(&network, &problem)?
             .rows;
         for example in 0..problem.len() {
-            for unit in 0..3 {
+            for (unit, stretch) in units.iter().enumerate() {
                 let (weight, bias, outgoing) = (unit * 4, 12 + unit, 15 + unit);
-                for (k, factor) in [
-                    (weight, 1.0 / units[unit]),
-                    (bias, 1.0 / units[unit]),
-                    (outgoing, units[unit]),
-                ] {
+                let slopes = [
+                    (weight, 1.0 / stretch),
+                    (bias, 1.0 / stretch),
+                    (outgoing, *stretch),
+                ];
+                for (k, factor) in slopes {
                     let expected = factor * before[(example, k)];
                     assert!((after[(example, k)] - expected).abs() < TOLERANCE);
                 }
