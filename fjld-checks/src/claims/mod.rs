@@ -3,6 +3,7 @@
 mod adaptive;
 mod batch_size;
 mod descent_boundary;
+mod diagonal_boundary;
 mod diagonal_dominance;
 mod diagonal_for_ratio;
 mod drift_horizon;
@@ -18,6 +19,7 @@ mod jeffreys_density;
 mod kfac;
 mod kfac_condition;
 mod kfac_consistency;
+mod kfac_correlations;
 mod kfac_cost;
 mod kfac_crossing;
 mod kfac_exact_linear;
@@ -31,6 +33,7 @@ mod listing_diagonal;
 mod listing_kfac;
 mod natural_gradient;
 mod natural_gradient_equivariance;
+mod necessary_not_sufficient;
 mod one_nat;
 mod orthogonal_invariance;
 mod phase_precedes_accuracy;
@@ -39,6 +42,7 @@ mod ratio_is_jeffreys;
 mod ratio_tracks_accuracy;
 mod runs;
 mod sample_count;
+mod small_networks;
 mod theorem_1;
 mod theorem_2;
 mod theorem_2_corrected;
@@ -122,12 +126,14 @@ fn examined() -> Vec<Claim> {
         natural_gradient_equivariance::claim(),
         high_fisher_success::claim(),
         hadamard_exact::claim(),
+        diagonal_boundary::claim(),
         diagonal_dominance::claim(),
         kl_information::claim(),
         one_nat::claim(),
         entropy::claim(),
         entropy_rate::claim(),
         entropy_production::claim(),
+        kfac_correlations::claim(),
         kfac_consistency::claim(),
         kfac_invariance::claim(),
         kfac_parameterisation::claim(),
@@ -139,8 +145,10 @@ fn examined() -> Vec<Claim> {
         kfac_trigger::claim(),
         kfac_condition::claim(),
         listing_kfac::claim(),
+        small_networks::claim(),
         phase_precedes_accuracy::claim(),
         ratio_tracks_accuracy::claim(),
+        necessary_not_sufficient::claim(),
     ]
 }
 
