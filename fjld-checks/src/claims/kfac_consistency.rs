@@ -1,5 +1,7 @@
 //! The factored ratio against the plain one where the factors are the identity.
 
+mod trained;
+
 use super::kfac::maps::{rotation, scaled};
 use super::kfac::{Layer, Terms};
 use super::{Claim, Origin, Sentence};
@@ -28,6 +30,7 @@ pub fn claim() -> Claim {
         checks: vec![
             whitened("whitened", Role::AsWritten),
             nearly_whitened("nearly-whitened", Role::AsWritten),
+            trained::whitened_layer(),
             whitened("identity-factors", Role::Corrected),
             common_product(),
             nearly_whitened("bound", Role::Corrected),

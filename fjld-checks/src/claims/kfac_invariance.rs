@@ -1,6 +1,7 @@
 //! The factored ratio under fixed maps around a layer.
 
 mod sizes;
+mod trained;
 
 use super::kfac::maps::{self, Chart, rotation, scaled, three_examples};
 use super::kfac::{Layer, Terms};
@@ -40,6 +41,8 @@ pub fn claim() -> Claim {
             orthogonal("orthogonal-maps", Role::Corrected),
             shared_damping(),
             drift(),
+            trained::undamped(),
+            trained::damped(),
         ],
     }
 }

@@ -2,10 +2,13 @@
 
 use super::kfac::maps::{self, Chart, rotation, scaled, three_examples};
 use super::kfac::{Layer, kronecker};
+use super::trained_network::{self, AROUND_LAYERS, ROTATIONS, Rewriting};
 use super::{Claim, Origin, Sentence};
 use crate::evidence::rational::{Matrix, Q, dot, q};
 use crate::evidence::search::{Axis, Part, search};
 use crate::evidence::{Check, Draw, Finding, Kind, Planted, Role, Size, Spec, Worlds};
+use crate::scenarios::reparameterization::metrics::Metric;
+use crate::scenarios::reparameterization::transformation::Transformation;
 use num_traits::{One, Zero};
 
 /// See the module.
@@ -35,6 +38,8 @@ pub fn claim() -> Claim {
             factored("around-the-layer", Role::Corrected, AROUND),
             no_product(),
             whole_metric(),
+            trained_plain(),
+            trained_factored(),
         ],
     }
 }
@@ -352,4 +357,68 @@ fn whole_metric() -> Check {
         },
     };
     Check::new(spec, worlds, examine_whole)
+}
+
+/// What the document's checklist allows a ratio to move by.
+const FIVE_PERCENT: f64 = 0.05;
+
+fn trained_plain() -> Check {
+    let spec = Spec {
+        id: "trained-network-plain",
+        role: Role::AsWritten,
+        kind: Kind::Identity,
+        hypothesis: "the plain ratio of a trained relu network, on the same examples, stays within 5% under maps around its layers",
+        tolerance: FIVE_PERCENT,
+        detectable: Size::of("relative change of the ratio", 0.06),
+    };
+    let worlds = Worlds {
+        real: Rewriting::of(Metric::Ratio, FIVE_PERCENT, AROUND_LAYERS),
+        defect: Planted {
+            what: "rotations that stretch the mean's direction by 5%, which raises the ratio by 10%",
+            size: 0.1,
+            world: Rewriting {
+                stretch: 0.05,
+                ..Rewriting::of(Metric::Ratio, FIVE_PERCENT, ROTATIONS)
+            },
+        },
+        truth: Planted {
+            what: "rotations of the inputs and of all parameters",
+            size: 0.0,
+            world: Rewriting::of(Metric::Ratio, FIVE_PERCENT, ROTATIONS),
+        },
+    };
+    trained_network::check(spec, worlds)
+}
+
+/// The blocks of the network have conditions below 1e6 in all parameters, as the summary of kfac-invariance shows: solving by them errs by
+/// 1e6 `eps`, 2e-10, relative.
+const NETWORK_TOLERANCE: f64 = 1e-9;
+
+fn trained_factored() -> Check {
+    let world = |kinds| Rewriting::of(Metric::Kfac, NETWORK_TOLERANCE, kinds);
+    let spec = Spec {
+        id: "trained-network",
+        role: Role::Corrected,
+        kind: Kind::Identity,
+        hypothesis: "the factored ratio of a trained relu network, nothing being added to its factors, is the same under four kinds of maps around its layers",
+        tolerance: NETWORK_TOLERANCE,
+        detectable: Size::of("share of the examples that are not transformed", 1.0 / 64.0),
+    };
+    let worlds = Worlds {
+        real: world(AROUND_LAYERS),
+        defect: Planted {
+            what: "maps that leave one example in 64 behind",
+            size: 1.0 / 64.0,
+            world: Rewriting {
+                left_behind: 1.0 / 64.0,
+                ..world(AROUND_LAYERS)
+            },
+        },
+        truth: Planted {
+            what: "rotated inputs",
+            size: 0.0,
+            world: world(&[Transformation::RotatedInputs]),
+        },
+    };
+    trained_network::check(spec, worlds)
 }

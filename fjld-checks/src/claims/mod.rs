@@ -7,6 +7,7 @@ mod comparison_natural_gradient;
 mod comparison_ntk;
 mod comparison_vi;
 mod descent_boundary;
+mod diagonal_boundary;
 mod diagonal_dominance;
 mod diagonal_for_ratio;
 mod drift_horizon;
@@ -23,6 +24,7 @@ mod jeffreys_density;
 mod kfac;
 mod kfac_condition;
 mod kfac_consistency;
+mod kfac_correlations;
 mod kfac_cost;
 mod kfac_crossing;
 mod kfac_exact_linear;
@@ -40,6 +42,7 @@ pub mod multiverse;
 mod natural_gradient;
 mod natural_gradient_equivariance;
 mod natural_gradient_phase;
+mod necessary_not_sufficient;
 mod non_iid;
 mod one_nat;
 mod orthogonal_invariance;
@@ -51,6 +54,7 @@ mod ratio_is_jeffreys;
 mod ratio_tracks_accuracy;
 mod runs;
 mod sample_count;
+mod small_networks;
 mod theorem_1;
 mod theorem_2;
 mod theorem_2_corrected;
@@ -135,12 +139,14 @@ fn examined() -> Vec<Claim> {
         natural_gradient_phase::claim(),
         high_fisher_success::claim(),
         hadamard_exact::claim(),
+        diagonal_boundary::claim(),
         diagonal_dominance::claim(),
         kl_information::claim(),
         one_nat::claim(),
         entropy::claim(),
         entropy_rate::claim(),
         entropy_production::claim(),
+        kfac_correlations::claim(),
         kfac_consistency::claim(),
         kfac_invariance::claim(),
         kfac_parameterisation::claim(),
@@ -161,8 +167,10 @@ fn examined() -> Vec<Claim> {
         multi_task::claim(),
         non_iid::claim(),
         quantisation::claim(),
+        small_networks::claim(),
         phase_precedes_accuracy::claim(),
         ratio_tracks_accuracy::claim(),
+        necessary_not_sufficient::claim(),
     ]
 }
 

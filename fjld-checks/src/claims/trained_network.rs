@@ -7,6 +7,7 @@ use crate::scenarios::reparameterization::network::Gradients;
 use crate::scenarios::reparameterization::transformation::Transformation;
 use crate::scenarios::reparameterization::{ReparameterizationScenario, Trained};
 use crate::scenarios::{Scenario, parse};
+use candle_core::Tensor;
 use faer::Mat;
 use std::sync::LazyLock;
 
@@ -30,6 +31,24 @@ fn train() -> Result<(ReparameterizationScenario, Trained)> {
 
 /// The transformations that are orthogonal maps of the parameters.
 pub const ROTATIONS: &[Transformation] = &[Transformation::Rotation, Transformation::RotatedInputs];
+
+/// The transformations that are maps around layers, which leave a network.
+pub const AROUND_LAYERS: &[Transformation] = &[
+    Transformation::RotatedInputs,
+    Transformation::ScaledInputs,
+    Transformation::MixedHidden,
+    Transformation::RescaledUnits,
+];
+
+/// The network and its examples, trained once.
+///
+/// # Errors
+/// When the training failed.
+pub fn trained() -> Result<&'static (ReparameterizationScenario, Trained)> {
+    TRAINED
+        .as_ref()
+        .map_err(|message| Error::input(message.as_str()))
+}
 
 /// Random transformations of each kind.
 const REPEATS: usize = 2;
@@ -62,7 +81,7 @@ impl Rewriting {
     }
 
     /// Gradients `after` an honest transformation, with what this world does wrong.
-    fn spoilt(&self, before: &Gradients, mut after: Gradients) -> Gradients {
+    fn spoilt(&self, before: &Gradients, mut after: Gradients) -> Result<Gradients> {
         let rows = &mut after.rows;
         let (n, d) = (rows.nrows(), rows.ncols());
         let mean: Vec<f64> = (0..d)
@@ -81,7 +100,19 @@ impl Rewriting {
                 after.rows[(i, j)]
             }
         });
-        after
+        if left > 0 {
+            for (pair, old) in after.pairs.iter_mut().zip(&before.pairs) {
+                let mixed = |old: &Tensor, new: &Tensor| {
+                    Tensor::cat(
+                        &[old.narrow(0, 0, left)?, new.narrow(0, left, n - left)?],
+                        0,
+                    )
+                };
+                pair.inputs = mixed(&old.inputs, &pair.inputs)?;
+                pair.gradients = mixed(&old.gradients, &pair.gradients)?;
+            }
+        }
+        Ok(after)
     }
 }
 
@@ -94,10 +125,7 @@ pub fn check(spec: Spec, worlds: Worlds<Rewriting>) -> Check {
 }
 
 fn examine(world: &Rewriting, draw: &Draw) -> Result<Finding> {
-    let (scenario, Trained { network, problem }) = match &*TRAINED {
-        Ok((scenario, trained)) => (scenario, trained),
-        Err(message) => return Err(Error::input(message.as_str())),
-    };
+    let (scenario, Trained { network, problem }) = trained()?;
     let before = network.gradients(problem)?;
     let Some(value) = world.metric.of(&before)? else {
         return Ok(Finding::new(
@@ -114,7 +142,7 @@ fn examine(world: &Rewriting, draw: &Draw) -> Result<Finding> {
                 .derive(&format!("{} {repeat}", kind.name()))
                 .generator();
             let drawn = kind.draw(network, scenario.condition, generator);
-            let after = world.spoilt(&before, drawn.gradients(network, problem)?);
+            let after = world.spoilt(&before, drawn.gradients(network, problem)?)?;
             let moved = match world.metric.of(&after)? {
                 Some(after) => world.metric.change(value, after).abs(),
                 None => f64::NAN,

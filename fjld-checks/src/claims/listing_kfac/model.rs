@@ -12,6 +12,11 @@ pub struct Seen {
     pub gradients: Vec<Matrix>,
 }
 
+/// A batch with one row.
+pub fn row(values: &[Q]) -> Matrix {
+    Matrix(vec![values.to_vec()])
+}
+
 /// `damping=1e-5`.
 pub fn printed_damping() -> Q {
     q(1, 100_000)

@@ -106,7 +106,7 @@ impl Metric {
 }
 
 /// Mean and covariance with the divisor `n - 1` of the rows.
-fn moments(rows: &Mat<f64>) -> (Vec<f64>, Mat<f64>) {
+pub fn moments(rows: &Mat<f64>) -> (Vec<f64>, Mat<f64>) {
     let (n, d) = (rows.nrows(), rows.ncols());
     let mean: Vec<f64> = (0..d)
         .map(|j| rows.col(j).iter().sum::<f64>() / n as f64)

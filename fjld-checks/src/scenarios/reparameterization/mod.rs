@@ -121,11 +121,19 @@ impl ReparameterizationScenario {
     /// # Errors
     /// When candle fails or the loss is not finite.
     pub fn trained(&self) -> Result<Trained> {
+        self.after(self.steps)
+    }
+
+    /// The network after so many steps of its training.
+    ///
+    /// # Errors
+    /// When candle fails or the loss is not finite.
+    pub fn after(&self, steps: usize) -> Result<Trained> {
         let problem = pooled_digits()?;
         let widths = [problem.inputs.ncols(), self.hidden, CLASSES];
         let generator = &mut self.seed().derive("weights").generator();
         let network =
-            Network::random(widths, generator).trained(&problem, self.steps, self.learning_rate)?;
+            Network::random(widths, generator).trained(&problem, steps, self.learning_rate)?;
         Ok(Trained { network, problem })
     }
 
