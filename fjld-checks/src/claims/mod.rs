@@ -17,6 +17,7 @@ mod implicit_jeffreys;
 mod jeffreys_density;
 mod kl_information;
 mod listing_diagonal;
+mod momentum;
 mod natural_gradient;
 mod natural_gradient_equivariance;
 mod one_nat;
@@ -27,6 +28,7 @@ mod ratio_is_jeffreys;
 mod ratio_tracks_accuracy;
 mod runs;
 mod sample_count;
+mod schedules;
 mod theorem_1;
 mod theorem_2;
 mod theorem_2_corrected;
@@ -103,6 +105,8 @@ fn examined() -> Vec<Claim> {
         descent_boundary::claim(),
         heavy_tails::claim(),
         adaptive::claim(),
+        momentum::claim(),
+        schedules::claim(),
         implicit_jeffreys::claim(),
         listing_diagonal::claim(),
         orthogonal_invariance::claim(),

@@ -166,26 +166,6 @@ const WAITING: &[Waiting] = &[
         "several kinds of networks have to be run, and one kind has been: phase-precedes-accuracy and ratio-tracks-accuracy judge it there",
     ),
     not_run(
-        "momentum",
-        (
-            283,
-            "Speculative Claims (Requiring Validation)",
-            "speculative",
-        ),
-        "The theory is one of plain stochastic gradient descent; momentum is still to be taken into it.",
-        OPEN,
-    ),
-    not_run(
-        "schedules",
-        (
-            283,
-            "Speculative Claims (Requiring Validation)",
-            "speculative",
-        ),
-        "Schedules of the step size are still to be taken into the theory.",
-        OPEN,
-    ),
-    not_run(
         "overhead",
         (292, "Computational Constraints", "stated"),
         "Measuring C adds 5 to 10 per cent to training, and less where it is measured every tenth epoch.",
