@@ -327,7 +327,7 @@ fn steps(at_rest: bool) -> Vec<Part<Step>> {
             })
         })
     };
-    vec![make(1, 3, q(1, 1)), make(2, 1, q(1, 1))]
+    vec![make(1, 2, q(1, 1)), make(2, 1, q(1, 1))]
 }
 
 fn examine_boundary(world: &Boundary, _: &Draw) -> Finding {
