@@ -1,5 +1,6 @@
 //! `C > 1` as the border of learning.
 
+mod any_hessian;
 mod step;
 
 use super::{Claim, Origin, Sentence};
@@ -25,7 +26,7 @@ pub fn claim() -> Claim {
             "success is a step that lowers a quadratic loss on average, and the step size is 2/(h_D + h_mu), with the curvatures h_D and h_mu that noise and mean gradient meet; with eta times the largest curvature at most 1, C > 1 still suffices, but is not necessary",
         ),
         corrected: Some(
-            "On a quadratic loss with Hessian H a step of size eta lowers the loss on average if and only if eta h_mu < 2 and C > C* = eta h_D/(2 - eta h_mu), where h_D = Tr(HD)/Tr D and h_mu = mu'H mu/|mu|^2; and C* = 1 if and only if eta (h_D + h_mu) = 2. With one curvature h no step lowers it more than eta h = C/(1 + C). With steps 1/k under constant noise C goes to 0 as E C = 1/k while the iterates converge.",
+            "On a quadratic loss with Hessian H a step of size eta lowers the loss on average if and only if C (2 - eta h_mu) > eta h_D, where h_D = Tr(HD)/Tr D and h_mu = mu'H mu/|mu|^2. Where H has no negative curvature that says eta h_mu < 2 and C > C* = eta h_D/(2 - eta h_mu); otherwise a step with eta h_mu > 2 lowers it as well, if h_D < 0 and C < C*. C* = 1 if and only if eta (h_D + h_mu) = 2. With one curvature h no step lowers it more than eta h = C/(1 + C). With steps 1/k under constant noise C goes to 0 as E C = 1/k while the iterates converge.",
         ),
         scenarios: &[],
         checks: vec![
@@ -34,6 +35,7 @@ pub fn claim() -> Claim {
             both_ways(),
             sufficient("small-steps", Role::HoldsWhen, Steps::Small),
             boundary(),
+            any_hessian::check(),
             best_step(),
             robbins_monro(),
         ],

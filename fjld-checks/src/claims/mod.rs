@@ -36,6 +36,7 @@ mod kfac_weighting;
 mod kl_information;
 mod listing_diagonal;
 mod listing_kfac;
+mod momentum;
 mod multi_task;
 mod multiplications;
 pub mod multiverse;
@@ -54,6 +55,7 @@ mod ratio_is_jeffreys;
 mod ratio_tracks_accuracy;
 mod runs;
 mod sample_count;
+mod schedules;
 mod small_networks;
 mod theorem_1;
 mod theorem_2;
@@ -131,6 +133,8 @@ fn examined() -> Vec<Claim> {
         descent_boundary::claim(),
         heavy_tails::claim(),
         adaptive::claim(),
+        momentum::claim(),
+        schedules::claim(),
         implicit_jeffreys::claim(),
         listing_diagonal::claim(),
         orthogonal_invariance::claim(),

@@ -17,8 +17,6 @@ struct Waiting {
 }
 
 const NO_SCENARIO: &str = "it takes training runs, and no scenario trains this yet";
-const OPEN: &str =
-    "the document leaves it open; what C says there is to be derived, and then measured";
 
 /// Why a claim has no checks; `None` where it has some.
 pub fn unexamined(id: &str) -> Option<Unexamined> {
@@ -154,26 +152,6 @@ const WAITING: &[Waiting] = &[
         ),
         "The theory applies to every neural network.",
         "several kinds of networks have to be run, and one kind has been: phase-precedes-accuracy and ratio-tracks-accuracy judge it there",
-    ),
-    not_run(
-        "momentum",
-        (
-            283,
-            "Speculative Claims (Requiring Validation)",
-            "speculative",
-        ),
-        "The theory is one of plain stochastic gradient descent; momentum is still to be taken into it.",
-        OPEN,
-    ),
-    not_run(
-        "schedules",
-        (
-            283,
-            "Speculative Claims (Requiring Validation)",
-            "speculative",
-        ),
-        "Schedules of the step size are still to be taken into the theory.",
-        OPEN,
     ),
     not_testable(
         "discrete",

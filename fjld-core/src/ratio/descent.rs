@@ -6,9 +6,10 @@
 //! E dL = -eta |mu|^2 + eta^2/2 (mu'H mu + Tr(H D))
 //! ```
 //!
-//! exactly, whatever else the law of `xi` is. That is negative iff `C > C* = eta h_D / (2 - eta h_mu)`, and least at
-//! `eta = |mu|^2 / (mu'H mu + Tr(H D))` (McCandlish et al. 2018, arXiv:1812.06162, eq. 2.6 and 2.7). `C* = 1` only at the one step size
-//! `eta = 2 / (h_D + h_mu)`.
+//! exactly, whatever else the law of `xi` is. Where `eta h_mu < 2` that is negative iff `C > C* = eta h_D / (2 - eta h_mu)`; a step that
+//! overshoots along the gradient, `eta h_mu > 2`, still lowers the loss where the noise meets negative curvature, `h_D < 0`, and
+//! `C < C*`. The change is least at `eta = |mu|^2 / (mu'H mu + Tr(H D))` (McCandlish et al. 2018, arXiv:1812.06162, eq. 2.6 and 2.7).
+//! `C* = 1` only at the one step size `eta = 2 / (h_D + h_mu)`.
 
 use crate::error::{Error, Result};
 use crate::geometry::factor::check_shape;
@@ -84,7 +85,8 @@ impl Descent {
     }
 
     /// `C*`, above which a step of size `eta > 0` lowers the loss in expectation. `None` where `eta h_mu >= 2`: such a step overshoots
-    /// along the gradient itself, and with no noise at all the loss would not fall.
+    /// along the gradient itself, with no noise at all the loss would not fall, and no `C` is high enough. What it then does where
+    /// `h_D < 0` is told by [`Descent::expected_change`].
     pub fn boundary(&self, eta: f64) -> Option<f64> {
         let room = 2.0 - eta * self.mean_curvature;
         (room > 0.0).then(|| eta * self.noise_curvature / room)

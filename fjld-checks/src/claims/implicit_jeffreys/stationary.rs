@@ -1,4 +1,4 @@
-//! Where steps of pure noise settle on a ring or torus, by walking and by the transition kernel.
+//! Where steps of pure noise settle on a ring or torus, by walking.
 //!
 //! The noise has the variance `s^2 = exp(slope (cos x_1 + ... + cos x_d))`, the same in every direction.
 
@@ -107,66 +107,6 @@ pub fn fitted_exponent(mean: f64, slope: f64) -> f64 {
     0.5 * (low + high)
 }
 
-/// The stationary density of `x + step s(x) z` on the ring, at the nodes, by iterating its transition kernel.
-fn stationary_density(slope: f64, step: f64) -> Vec<f64> {
-    // column j: where a step from node j lands, by the wrapped normal density, normalised over the nodes
-    let columns: Vec<Vec<f64>> = (0..NODES)
-        .map(|j| {
-            let spread = step * variance(&[node(j)], slope).sqrt();
-            let column: Vec<f64> = (0..NODES)
-                .map(|i| {
-                    let gap = node((i + NODES - j) % NODES);
-                    (-3..=3)
-                        .map(|turn| (-0.5 * ((gap + TAU * f64::from(turn)) / spread).powi(2)).exp())
-                        .sum()
-                })
-                .collect();
-            let total: f64 = column.iter().sum();
-            column.into_iter().map(|v| v / total).collect()
-        })
-        .collect();
-    // from s^-2 on, which is near already
-    let mut density: Vec<f64> = (0..NODES)
-        .map(|i| 1.0 / variance(&[node(i)], slope))
-        .collect();
-    // what is left of any error falls by exp(-min(s^2) step^2 / 2) a round at the slowest; to e^-15, of an error that is step^2
-    // to begin with
-    let rounds = (30.0 / (step * step * (-slope).exp())).ceil() as usize;
-    for _ in 0..rounds {
-        let mut next = vec![0.0; NODES];
-        for (column, weight) in columns.iter().zip(&density) {
-            next.iter_mut()
-                .zip(column)
-                .for_each(|(n, c)| *n += c * weight);
-        }
-        density = next;
-    }
-    density
-}
-
-/// The largest relative difference between the stationary density and `s^-2 (1 - factor (step^2/4) (s^2)'')`, both normalised; and the
-/// power of `s^2` that fits the stationary density.
-pub fn finite_step(slope: f64, step: f64, factor: f64) -> (f64, f64) {
-    let density = stationary_density(slope, step);
-    let stated: Vec<f64> = (0..NODES)
-        .map(|i| {
-            let x = node(i);
-            let square = variance(&[x], slope);
-            let second = square * (slope * slope * x.sin().powi(2) - slope * x.cos());
-            (1.0 - factor * step * step / 4.0 * second) / square
-        })
-        .collect();
-    let (found, expected) = (density.iter().sum::<f64>(), stated.iter().sum::<f64>());
-    let gap = density
-        .iter()
-        .zip(&stated)
-        .map(|(d, s)| (d / found / (s / expected) - 1.0).abs())
-        .fold(0.0, f64::max);
-    let cosines = density.iter().enumerate().map(|(i, d)| d * node(i).cos());
-    let mean = cosines.sum::<f64>() / found;
-    (gap, fitted_exponent(mean, slope))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,12 +122,5 @@ mod tests {
             -0.7,
             max_relative = 1e-12
         );
-    }
-
-    #[test]
-    fn noise_that_is_the_same_everywhere_settles_evenly() {
-        for density in stationary_density(0.0, 0.5) {
-            assert_relative_eq!(density, 1.0, max_relative = 1e-12);
-        }
     }
 }
