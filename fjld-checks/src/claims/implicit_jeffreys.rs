@@ -165,7 +165,7 @@ fn examine_exponent(world: &Vec<Walks>, draw: &Draw) -> Finding {
     if let Some((_, effect, interval)) = widest {
         (finding.effect, finding.interval) = (Some(effect), Some(interval));
     }
-    finding
+    finding.needing((taken as f64 / MARGIN).ceil() as usize)
 }
 
 fn exponent(id: &'static str, role: Role, hypothesis: &'static str, real: Vec<Walks>) -> Check {
@@ -191,6 +191,11 @@ fn exponent(id: &'static str, role: Role, hypothesis: &'static str, real: Vec<Wa
             world: vec![jeffreys(1, Scheme::Drift { share: 1.0 })],
         },
     };
+    // a share of the drift gives the power (share - 2)/2
+    let worlds = worlds.violated_by(|error| {
+        let share = 1.0 - 2.0 * error;
+        vec![jeffreys(1, Scheme::Drift { share })]
+    });
     Check::new(spec, worlds, examine_exponent)
 }
 
@@ -245,5 +250,6 @@ fn finite_step_size() -> Check {
             world: correction(1.0, 0.1),
         },
     };
+    let worlds = worlds.violated_by(move |error| correction(1.0 + error, 1.0));
     Check::new(spec, worlds, examine_correction)
 }
