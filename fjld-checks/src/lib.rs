@@ -14,6 +14,7 @@ pub mod files;
 pub mod interrupt;
 pub mod measure;
 pub mod plan_samples;
+pub mod recorded;
 pub mod replay;
 pub mod report;
 pub mod scenarios;

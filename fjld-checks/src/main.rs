@@ -10,6 +10,7 @@ use fjld_checks::evidence::ledger::Budget;
 use fjld_checks::files::write_whole;
 use fjld_checks::measure::{self, measure};
 use fjld_checks::plan_samples::{self, parse_half_width, plan_samples};
+use fjld_checks::recorded::{calibration, judge, subjects};
 use fjld_checks::replay::{Agreement, replay};
 use fjld_checks::report::{self, Provenance, Report, markdown, pins, terminal};
 use fjld_checks::scenarios::store::RunStore;
@@ -52,6 +53,10 @@ enum Command {
     Replay(ReplayArgs),
     /// Say what changed between two reports, and whether it is more than noise
     Compare(CompareArgs),
+    /// Count how often the stochastic checks alarm where their claim holds, and record it
+    Calibrate(CalibrateArgs),
+    /// Count what the checks say in worlds that violate their claim by known sizes, and record it
+    Judge(JudgeArgs),
     /// Say how many draws a wanted precision of C takes, from a pilot
     PlanSamples(PlanSamplesArgs),
 }
@@ -198,6 +203,40 @@ struct PlanSamplesArgs {
     json: bool,
 }
 
+#[derive(Args)]
+struct CalibrateArgs {
+    /// How often each check's planted truth is examined
+    #[arg(long, value_name = "N", default_value_t = calibration::REPEATS, value_parser = clap::value_parser!(u64).range(1..))]
+    repeats: u64,
+    /// Where to record; what is there already and still stands is kept
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "fjld-checks/recorded/calibration.json"
+    )]
+    out: PathBuf,
+    /// Calibrate the checks of this claim only (may be given more than once)
+    #[arg(long, value_name = "ID")]
+    claim: Vec<String>,
+}
+
+#[derive(Args)]
+struct JudgeArgs {
+    /// How often a stochastic check examines each world
+    #[arg(long, value_name = "N", default_value_t = judge::SEEDS, value_parser = clap::value_parser!(u64).range(2..))]
+    seeds: u64,
+    /// Where to record; what is there already and still stands is kept
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "fjld-checks/recorded/judge.json"
+    )]
+    out: PathBuf,
+    /// Judge the checks of this claim only (may be given more than once)
+    #[arg(long, value_name = "ID")]
+    claim: Vec<String>,
+}
+
 /// Exit codes, each with its name.
 enum Exit {
     /// Done, and every verdict is as pinned.
@@ -241,6 +280,8 @@ impl Cli {
             Command::Replay(args) => replay_claim(&args),
             Command::Compare(args) => compare_reports(&args),
             Command::PlanSamples(args) => plan(args),
+            Command::Calibrate(args) => calibrate(&args),
+            Command::Judge(args) => judge_checks(&args),
         }
     }
 }
@@ -459,4 +500,94 @@ fn plan(args: PlanSamplesArgs) -> Result<Exit> {
         format!("{planned}\n")
     })?;
     Ok(Exit::Done)
+}
+
+/// The claims whose checks are tried: those of the audit, and the tests by themselves.
+fn known_subjects(names: &[String]) -> Result<()> {
+    let known = subjects();
+    for name in names {
+        if !known.iter().any(|subject| subject.claim == name) {
+            return Err(Error::input(format!(
+                "no claim with checks is called \"{name}\"; see `claims`, or \"instruments\" for the tests by themselves"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn calibrate(args: &CalibrateArgs) -> Result<Exit> {
+    known_subjects(&args.claim)?;
+    let options = calibration::Options {
+        repeats: args.repeats,
+        root_seed: ROOT_SEED,
+        claims: &args.claim,
+        out: &args.out,
+    };
+    let start = Instant::now();
+    let calibration = calibration::run(&options, |entry| {
+        eprintln!(
+            "{:>5.0} s  {}/{}: {} alarms in {} [{:.4}, {:.4}]",
+            start.elapsed().as_secs_f64(),
+            entry.claim,
+            entry.check,
+            entry.found.violated,
+            entry.repeats,
+            entry.alarm_rate[0],
+            entry.alarm_rate[1]
+        );
+    })?;
+    let often = calibration.checks.iter().filter(|c| c.alarms_too_often());
+    let often = often.count();
+    print(&format!(
+        "{} checks calibrated, of which {often} alarm more often than {}\n",
+        calibration.checks.len(),
+        calibration.false_alarm
+    ))?;
+    Ok(if often == 0 {
+        Exit::Done
+    } else {
+        Exit::Difference
+    })
+}
+
+fn judge_checks(args: &JudgeArgs) -> Result<Exit> {
+    known_subjects(&args.claim)?;
+    let options = judge::Options {
+        seeds: args.seeds,
+        root_seed: ROOT_SEED,
+        claims: &args.claim,
+        out: &args.out,
+    };
+    let start = Instant::now();
+    let judgement = judge::run(&options, |entry| {
+        let caught: Vec<String> = entry
+            .worlds
+            .iter()
+            .map(|w| format!("{} at {}", w.found.violated, w.multiple))
+            .collect();
+        eprintln!(
+            "{:>5.0} s  {}/{}: of {} violated {}{}",
+            start.elapsed().as_secs_f64(),
+            entry.claim,
+            entry.check,
+            entry.seeds,
+            caught.join(", "),
+            if entry.keeps_its_promise() {
+                ""
+            } else {
+                "  NOT AS PROMISED"
+            }
+        );
+    })?;
+    let broken = judgement.checks.iter().filter(|c| !c.keeps_its_promise());
+    let broken = broken.count();
+    print(&format!(
+        "{} checks judged, of which {broken} do not keep their promise\n",
+        judgement.checks.len()
+    ))?;
+    Ok(if broken == 0 {
+        Exit::Done
+    } else {
+        Exit::Difference
+    })
 }
