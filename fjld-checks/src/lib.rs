@@ -13,6 +13,7 @@ pub mod evidence;
 pub mod files;
 pub mod interrupt;
 pub mod measure;
+pub mod nights;
 pub mod plan_samples;
 pub mod recorded;
 pub mod replay;

@@ -9,6 +9,7 @@ use fjld_checks::error::{Error, Result};
 use fjld_checks::evidence::ledger::Budget;
 use fjld_checks::files::write_whole;
 use fjld_checks::measure::{self, measure};
+use fjld_checks::nights::{self, Ledger};
 use fjld_checks::plan_samples::{self, parse_half_width, plan_samples};
 use fjld_checks::recorded::{calibration, judge, subjects};
 use fjld_checks::replay::{Agreement, replay};
@@ -338,13 +339,14 @@ fn report(args: ReportArgs) -> Result<Exit> {
     if let Some(binding) = &binding {
         eprint!("{binding}");
     }
-    let audit = audit::run(&audit::Options {
+    let mut audit = audit::run(&audit::Options {
         tier: args.tier,
         root_seed,
         claims: args.claim,
         folder: Some(args.out.clone()),
         binding,
     })?;
+    add_night(&mut audit.report, &args.out.join(nights::FILE), args.fresh)?;
     let report = &audit.report;
     let json = report.to_json();
     audit.runs.write(&args.out)?;
@@ -364,6 +366,28 @@ fn report(args: ReportArgs) -> Result<Exit> {
     Ok(judge_exit(report, broken))
 }
 
+/// Adds a fresh report to the ledger beside it, and to any report what the ledger holds. A night whose instruments failed is none.
+fn add_night(report: &mut Report, path: &Path, fresh: bool) -> Result<()> {
+    let adds = fresh && !report.baseline_failed();
+    let mut ledger = match Ledger::read(path)? {
+        Some(ledger) => ledger,
+        None if adds => Ledger::default(),
+        None => return Ok(()),
+    };
+    if ledger.torn > 0 {
+        eprintln!(
+            "{} ends in {} bytes of an unfinished line, which are dropped",
+            path.display(),
+            ledger.torn
+        );
+    }
+    if adds {
+        ledger.append(report, path)?;
+    }
+    report.nights = Some(ledger.nights());
+    Ok(())
+}
+
 fn judge_exit(report: &Report, document_differs: bool) -> Exit {
     if report.baseline_failed() {
         eprintln!("the suite's own baseline failed: no verdict counts");
@@ -376,11 +400,7 @@ fn judge_exit(report: &Report, document_differs: bool) -> Exit {
     if document_differs {
         eprintln!("the document is not as it was read: see `claims --document`");
     }
-    if differences.is_empty() && !document_differs {
-        Exit::Done
-    } else {
-        Exit::Difference
-    }
+    done_if(differences.is_empty() && !document_differs)
 }
 
 /// A seed from the system, small enough to be a whole number in every JSON reader.
@@ -402,11 +422,7 @@ fn list_claims(args: &ClaimsArgs) -> Result<Exit> {
         return Ok(Exit::Done);
     };
     eprint!("{binding}");
-    Ok(if binding.is_whole() {
-        Exit::Done
-    } else {
-        Exit::Difference
-    })
+    Ok(done_if(binding.is_whole()))
 }
 
 /// Writes a scenario's table beside the evidence and prints it.
@@ -480,11 +496,7 @@ fn compare_reports(args: &CompareArgs) -> Result<Exit> {
     } else {
         format!("{comparison}\n")
     })?;
-    Ok(if comparison.changed {
-        Exit::Difference
-    } else {
-        Exit::Done
-    })
+    Ok(done_if(!comparison.changed))
 }
 
 fn plan(args: PlanSamplesArgs) -> Result<Exit> {
@@ -523,31 +535,14 @@ fn calibrate(args: &CalibrateArgs) -> Result<Exit> {
         claims: &args.claim,
         out: &args.out,
     };
-    let start = Instant::now();
-    let calibration = calibration::run(&options, |entry| {
-        eprintln!(
-            "{:>5.0} s  {}/{}: {} alarms in {} [{:.4}, {:.4}]",
-            start.elapsed().as_secs_f64(),
-            entry.claim,
-            entry.check,
-            entry.found.violated,
-            entry.repeats,
-            entry.alarm_rate[0],
-            entry.alarm_rate[1]
-        );
-    })?;
+    let calibration = calibration::run(&options, |entry| eprintln!("{entry}"))?;
     let often = calibration.checks.iter().filter(|c| c.alarms_too_often());
-    let often = often.count();
+    let (all, often) = (calibration.checks.len(), often.count());
     print(&format!(
-        "{} checks calibrated, of which {often} alarm more often than {}\n",
-        calibration.checks.len(),
+        "{all} checks calibrated, of which {often} alarm more often than {}\n",
         calibration.false_alarm
     ))?;
-    Ok(if often == 0 {
-        Exit::Done
-    } else {
-        Exit::Difference
-    })
+    Ok(done_if(often == 0))
 }
 
 fn judge_checks(args: &JudgeArgs) -> Result<Exit> {
@@ -558,36 +553,19 @@ fn judge_checks(args: &JudgeArgs) -> Result<Exit> {
         claims: &args.claim,
         out: &args.out,
     };
-    let start = Instant::now();
-    let judgement = judge::run(&options, |entry| {
-        let caught: Vec<String> = entry
-            .worlds
-            .iter()
-            .map(|w| format!("{} at {}", w.found.violated, w.multiple))
-            .collect();
-        eprintln!(
-            "{:>5.0} s  {}/{}: of {} violated {}{}",
-            start.elapsed().as_secs_f64(),
-            entry.claim,
-            entry.check,
-            entry.seeds,
-            caught.join(", "),
-            if entry.keeps_its_promise() {
-                ""
-            } else {
-                "  NOT AS PROMISED"
-            }
-        );
-    })?;
+    let judgement = judge::run(&options, |entry| eprintln!("{entry}"))?;
     let broken = judgement.checks.iter().filter(|c| !c.keeps_its_promise());
-    let broken = broken.count();
+    let (all, broken) = (judgement.checks.len(), broken.count());
     print(&format!(
-        "{} checks judged, of which {broken} do not keep their promise\n",
-        judgement.checks.len()
+        "{all} checks judged, of which {broken} do not keep their promise\n"
     ))?;
-    Ok(if broken == 0 {
+    Ok(done_if(broken == 0))
+}
+
+fn done_if(as_expected: bool) -> Exit {
+    if as_expected {
         Exit::Done
     } else {
         Exit::Difference
-    })
+    }
 }

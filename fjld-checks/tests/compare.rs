@@ -95,6 +95,10 @@ fn report() -> Report {
         summary: Summary::default(),
         standings: Standings::default(),
         checklist: Vec::new(),
+        methods: Vec::new(),
+        calibration: None,
+        judge: None,
+        nights: None,
         claims: vec![
             false_claim,
             claim("measured", Verdict::Supported, vec![measured]),

@@ -3,13 +3,14 @@
 //! A report allows itself 5e-5 false alarms a world, which no experiment can count. Here the same checks are given 0.05, and a miss rate
 //! at which their samples stay small, and are run thousands of times: they must alarm no more often than that.
 
-use super::{LEVEL, Sample, Standing, Subject, Tally, Trials, subjects};
+use super::{Gaps, LEVEL, Sample, Subject, Tally, Trials, subjects};
 use crate::error::Result;
 use crate::evidence::World;
 use crate::evidence::ledger::Rates;
 use crate::evidence::proportion::clopper_pearson;
 use fjld_core::rng::Seed;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -74,6 +75,18 @@ impl Calibrated {
     /// Whether it alarms more often than it was allowed, beyond doubt.
     pub fn alarms_too_often(&self) -> bool {
         self.alarm_rate[0] > RATES.false_alarm
+    }
+}
+
+impl fmt::Display for Calibrated {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let (alarms, [low, high]) = (self.found.violated, self.alarm_rate);
+        write!(
+            f,
+            "{}: {alarms} alarms in {} [{low:.4}, {high:.4}]",
+            self.name(),
+            self.repeats
+        )
     }
 }
 
@@ -176,11 +189,11 @@ pub fn recorded() -> &'static Calibration {
 }
 
 /// Which entries are stale and which checks have none.
-pub fn standing(calibration: &Calibration) -> Standing {
+pub fn gaps(calibration: &Calibration) -> Gaps {
     let subjects = subjects().into_iter().filter(Subject::draws);
     let wanted: Vec<_> = subjects.map(|s| (s.name(), s.depends_on(RATES))).collect();
     let entries = calibration.checks.iter();
-    Standing::of(entries.map(|e| (e.name(), e.depends_on.as_str())), &wanted)
+    Gaps::of(entries.map(|e| (e.name(), e.depends_on.as_str())), &wanted)
 }
 
 #[cfg(test)]
@@ -190,10 +203,10 @@ mod tests {
 
     #[test]
     fn every_stochastic_check_is_calibrated_as_it_is_now() {
-        let standing = standing(recorded());
+        let gaps = gaps(recorded());
         assert_eq!(
-            standing,
-            Standing::default(),
+            gaps,
+            Gaps::default(),
             "run `fjld-checks calibrate`, which does what is missing and keeps the rest"
         );
     }

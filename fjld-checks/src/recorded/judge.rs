@@ -4,13 +4,14 @@
 //! to be caught, one of the size itself missed no more often than the stated rate, and a smaller one may go either way. Exact checks and
 //! identities leave nothing to chance and are run once; the others are given rates that so few repetitions can tell.
 
-use super::{LEVEL, Sample, Standing, Subject, Tally, Trials, subjects};
+use super::{Gaps, LEVEL, Sample, Subject, Tally, Trials, subjects};
 use crate::error::Result;
 use crate::evidence::ledger::Rates;
 use crate::evidence::proportion::clopper_pearson;
 use crate::evidence::{Kind, World};
 use fjld_core::rng::Seed;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -112,6 +113,19 @@ impl Judged {
                 _ => true,
             }
         })
+    }
+}
+
+impl fmt::Display for Judged {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}: of {} found violated", self.name(), self.seeds)?;
+        for (index, world) in self.worlds.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            let (violated, multiple) = (world.found.violated, world.multiple);
+            write!(f, "{comma} {violated} at {multiple} times the size")?;
+        }
+        let kept = self.keeps_its_promise();
+        f.write_str(if kept { "" } else { "; not as promised" })
     }
 }
 
@@ -261,10 +275,10 @@ pub fn recorded() -> &'static Judgement {
 }
 
 /// Which entries are stale and which checks have none.
-pub fn standing(judgement: &Judgement) -> Standing {
+pub fn gaps(judgement: &Judgement) -> Gaps {
     let wanted: Vec<_> = judged().map(|s| (s.name(), s.depends_on(RATES))).collect();
     let entries = judgement.checks.iter();
-    Standing::of(entries.map(|e| (e.name(), e.depends_on.as_str())), &wanted)
+    Gaps::of(entries.map(|e| (e.name(), e.depends_on.as_str())), &wanted)
 }
 
 #[cfg(test)]
@@ -275,8 +289,8 @@ mod tests {
     #[test]
     fn every_check_that_can_be_judged_is_judged_as_it_is_now() {
         assert_eq!(
-            standing(recorded()),
-            Standing::default(),
+            gaps(recorded()),
+            Gaps::default(),
             "run `fjld-checks judge`, which does what is missing and keeps the rest"
         );
     }

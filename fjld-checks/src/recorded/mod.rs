@@ -218,14 +218,14 @@ fn write(path: &Path, recording: &impl Serialize) -> Result<()> {
 
 /// What stands of a recording now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct Gaps {
     /// Checks whose entry was recorded under another promise, or that are no more.
     pub stale: Vec<String>,
     /// Checks that ought to have an entry and have none.
     pub missing: Vec<String>,
 }
 
-impl Standing {
+impl Gaps {
     /// Of entries, each a name with what it depends on, beside the subjects that ought to have one.
     fn of<'a>(
         entries: impl Iterator<Item = (String, &'a str)> + Clone,
@@ -259,9 +259,9 @@ mod tests {
         let wanted = [pair("a/x", "1"), pair("a/y", "2"), pair("b/z", "3")];
         let entries = [("a/x", "1"), ("a/y", "old"), ("gone/w", "4")];
         let entries = entries.iter().map(|(n, h)| ((*n).to_owned(), *h));
-        let standing = Standing::of(entries, &wanted);
-        assert_eq!(standing.stale, ["a/y", "gone/w"]);
-        assert_eq!(standing.missing, ["b/z"]);
+        let gaps = Gaps::of(entries, &wanted);
+        assert_eq!(gaps.stale, ["a/y", "gone/w"]);
+        assert_eq!(gaps.missing, ["b/z"]);
     }
 
     #[test]
