@@ -254,3 +254,81 @@ impl Check {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::{Role, Size};
+    use crate::tier::Tier;
+
+    fn spec() -> Spec {
+        Spec {
+            id: "at-most-one",
+            role: Role::AsWritten,
+            kind: Kind::Statistical,
+            hypothesis: "a number is at most 1",
+            tolerance: 1.0,
+            detectable: Size::of("number", 2.0),
+        }
+    }
+
+    fn worlds() -> Worlds<f64> {
+        Worlds {
+            real: 0.5,
+            defect: Planted {
+                what: "three",
+                size: 3.0,
+                world: 3.0,
+            },
+            truth: Planted {
+                what: "zero",
+                size: 0.0,
+                world: 0.0,
+            },
+        }
+    }
+
+    fn examine(number: &f64, _: &Draw) -> Finding {
+        Finding::of_discrepancy(*number, 1.0, 7, String::new()).needing(5)
+    }
+
+    /// What a check finds in a world.
+    fn look(check: &Check, world: World) -> Option<Outcome> {
+        let seed = Seed::root(1);
+        let runs = RunStore::new(Tier::Quick, seed, None);
+        let opened = check.open(&Bench { runs: &runs, seed }).ok()?;
+        let rates = Rates::of_one_slot();
+        Some(opened.look(world, &Draw { seed, rates })?.outcome)
+    }
+
+    #[test]
+    fn only_a_family_has_violations_of_any_size() {
+        let three = Check::new(spec(), worlds(), examine);
+        assert!(!three.any_size);
+        assert_eq!(look(&three, World::Violated(2.0)), None);
+        assert_eq!(look(&three, World::Defect), Some(Outcome::Violated));
+        let family = worlds().violated_by(|size| size);
+        let any = Check::new(spec(), family, examine);
+        assert!(any.any_size);
+        assert_eq!(look(&any, World::Violated(2.0)), Some(Outcome::Violated));
+        assert_eq!(look(&any, World::Violated(0.9)), Some(Outcome::Holds));
+        let built = Check::built(spec(), |_| Ok(worlds()), examine);
+        assert!(!built.any_size);
+        assert_eq!(look(&built, World::Truth), Some(Outcome::Holds));
+    }
+
+    #[test]
+    fn a_record_holds_the_bound_of_its_method_and_the_sample_that_its_rates_ask_for() {
+        let seed = Seed::root(1);
+        let runs = RunStore::new(Tier::Quick, seed, None);
+        let rates = Rates::of_one_slot();
+        let check = Check::new(spec(), worlds(), examine);
+        let record = check.run(&Bench { runs: &runs, seed }, rates);
+        let record = record.expect("its worlds are fixed");
+        assert_eq!(record.method, Method::Interval);
+        assert_eq!(record.bound, rates.false_alarm);
+        let sizes = SampleSize { needed: 5, used: 7 };
+        assert_eq!(record.sample_size, Some(sizes));
+        assert!(record.planted_truth.passed && !record.planted_truth.alarmed);
+    }
+}

@@ -103,7 +103,7 @@ impl Judged {
             let trials = world.found.trials();
             // the lower end of an interval for the rate of what should not be
             let at_least = |bad| clopper_pearson(bad, trials, LEVEL)[0];
-            let exact = leaves_nothing_to_chance(self.kind) && self.seeds == 1;
+            let exact = leaves_nothing_to_chance(self.kind);
             match world.multiple {
                 0.0 if exact => violated == 0,
                 0.0 => at_least(violated) <= RATES.false_alarm,
@@ -133,7 +133,7 @@ impl Judgement {
     /// The confusion matrix: checks that leave nothing to chance first.
     pub fn confusion(&self) -> Vec<Confusion> {
         let row = |exact: bool, multiple: f64| {
-            let of = |c: &&Judged| (c.seeds == 1 && leaves_nothing_to_chance(c.kind)) == exact;
+            let of = |c: &&Judged| leaves_nothing_to_chance(c.kind) == exact;
             let worlds = self.checks.iter().filter(of).flat_map(|c| &c.worlds);
             let shown: Vec<&Shown> = worlds.filter(|w| w.multiple == multiple).collect();
             Confusion {
@@ -158,7 +158,7 @@ fn leaves_nothing_to_chance(kind: Kind) -> bool {
 
 /// The checks that are judged.
 fn judged() -> impl Iterator<Item = Subject> {
-    let shown = |s: &Subject| s.check.any_size && (s.check.spec.kind != Kind::Runs || s.draws());
+    let shown = |s: &Subject| s.check.any_size && (s.draws() || !s.check.is_stochastic());
     subjects().into_iter().filter(shown)
 }
 

@@ -12,7 +12,7 @@ pub mod judge;
 use crate::claims;
 use crate::error::{Error, Result};
 use crate::evidence::ledger::Rates;
-use crate::evidence::{Bench, Check, Draw, Finding, Kind, Outcome, World};
+use crate::evidence::{Bench, Check, Draw, Finding, Outcome, World};
 use crate::files::write_whole;
 use crate::scenarios::store::{RunStore, hex};
 use crate::tier::Tier;
@@ -69,6 +69,13 @@ impl Tally {
     }
 }
 
+/// The stochastic checks that are left out, as training runs are judged by them.
+pub fn left_out() -> Vec<String> {
+    let stochastic = |s: &Subject| s.check.is_stochastic() && !s.draws();
+    let left_out = subjects().into_iter().filter(stochastic);
+    left_out.map(|subject| subject.name()).collect()
+}
+
 /// What the first repetitions of a recorded entry found: done again, they must find the same.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
@@ -105,19 +112,26 @@ pub struct Subject {
     pub claim: &'static str,
     /// The check.
     pub check: Check,
+    /// Whether its claim is judged by training runs, which are too long to repeat.
+    on_runs: bool,
 }
 
 /// Every check of every claim, then the tests by themselves.
 pub fn subjects() -> Vec<Subject> {
     let claims = claims::all().into_iter();
     let of_claims = claims.flat_map(|claim| {
-        let id = claim.id;
-        claim.checks.into_iter().map(move |check| (id, check))
+        let (id, on_runs) = (claim.id, !claim.scenarios.is_empty());
+        let checks = claim.checks.into_iter();
+        checks.map(move |check| (id, check, on_runs))
     });
     let by_themselves = instruments::checks().into_iter();
     of_claims
-        .chain(by_themselves.map(|check| (instruments::CLAIM, check)))
-        .map(|(claim, check)| Subject { claim, check })
+        .chain(by_themselves.map(|check| (instruments::CLAIM, check, false)))
+        .map(|(claim, check, on_runs)| Subject {
+            claim,
+            check,
+            on_runs,
+        })
         .collect()
 }
 
@@ -146,9 +160,10 @@ impl Subject {
         hex(&Sha256::digest(text))
     }
 
-    /// Whether what the check finds in a planted world depends on its draws. Made-up training runs are not drawn.
+    /// Whether what the check finds in a planted world can be drawn again and again. It can not where training runs are judged: made-up
+    /// ones are not drawn at all, and real ones take too long.
     fn draws(&self) -> bool {
-        self.check.spec.kind == Kind::Statistical || self.claim == instruments::CLAIM
+        self.check.is_stochastic() && !self.on_runs
     }
 }
 

@@ -6,7 +6,7 @@ use super::{ClaimReport, Report};
 use crate::evidence::method::Method;
 use crate::nights::Nights;
 use crate::recorded::judge::Confusion;
-use crate::recorded::{Gaps, calibration, judge};
+use crate::recorded::{Gaps, calibration, judge, left_out};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
@@ -49,6 +49,8 @@ pub struct Calibration {
     pub recorded: calibration::Calibration,
     /// What of it does not stand for this program, and what it lacks.
     pub gaps: Gaps,
+    /// Stochastic checks that are not calibrated, as training runs are judged by them; their test is, by itself.
+    pub left_out: Vec<String>,
 }
 
 impl Calibration {
@@ -57,6 +59,7 @@ impl Calibration {
         let recorded = calibration::recorded().clone();
         Self {
             gaps: calibration::gaps(&recorded),
+            left_out: left_out(),
             recorded,
         }
     }
@@ -88,7 +91,7 @@ impl Judgement {
 /// A sentence each on what was recorded and on the nights.
 pub fn sentences(report: &Report) -> Vec<String> {
     let mut sentences = Vec::new();
-    if let Some(Calibration { recorded, gaps }) = &report.calibration {
+    if let Some(Calibration { recorded, gaps, .. }) = &report.calibration {
         let often = recorded.checks.iter().filter(|c| c.alarms_too_often());
         sentences.push(format!(
             "recorded: allowed {} false alarms, {} of {} stochastic checks have more in their planted truths{}",
@@ -160,15 +163,20 @@ fn write_methods(text: &mut String, methods: &[MethodReport]) -> std::fmt::Resul
 }
 
 fn write_calibration(text: &mut String, calibration: &Calibration) -> std::fmt::Result {
-    let Calibration { recorded, gaps } = calibration;
+    let Calibration {
+        recorded,
+        gaps,
+        left_out,
+    } = calibration;
     writeln!(text, "\n## How often checks alarm where nothing is wrong\n")?;
     writeln!(
         text,
-        "Recorded, not run for this report, by `{}` (root seed {}): every stochastic check in its planted truth, allowed a false alarm with a chance of {} instead of its share of the budget. The intervals are those of Clopper and Pearson at {}. Made-up training runs are not drawn; their test is `instruments/run-test`{}.\n",
+        "Recorded, not run for this report, by `{}` (root seed {}): every stochastic check in its planted truth, allowed a false alarm with a chance of {} instead of its share of the budget. The intervals are those of Clopper and Pearson at {}. Left out are checks that judge training runs, whose test is `instruments/run-test`: {}{}.\n",
         recorded.command,
         recorded.root_seed,
         recorded.false_alarm,
         recorded.level,
+        left_out.join(", "),
         shown(gaps)
     )?;
     writeln!(text, "| check | repetitions | alarms | alarm rate |")?;
