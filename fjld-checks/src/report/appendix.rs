@@ -98,7 +98,7 @@ pub fn sentences(report: &Report) -> Vec<String> {
             recorded.false_alarm,
             often.count(),
             recorded.checks.len(),
-            shown(gaps)
+            counted(gaps)
         ));
     }
     if let Some(Judgement { recorded, gaps, .. }) = &report.judge {
@@ -107,7 +107,7 @@ pub fn sentences(report: &Report) -> Vec<String> {
             "recorded: {} of {} checks, shown violations of half, once and twice the size that they say they detect, find what they promise{}",
             kept.count(),
             recorded.checks.len(),
-            shown(gaps)
+            counted(gaps)
         ));
     }
     if let Some(nights) = &report.nights {
@@ -117,6 +117,14 @@ pub fn sentences(report: &Report) -> Vec<String> {
         ));
     }
     sentences
+}
+
+/// How much there is to record again, for a line in the terminal.
+fn counted(gaps: &Gaps) -> String {
+    match (gaps.stale.len(), gaps.missing.len()) {
+        (0, 0) => String::new(),
+        (stale, missing) => format!("; {stale} stale and {missing} not recorded, see report.md"),
+    }
 }
 
 fn shown(gaps: &Gaps) -> String {
@@ -171,7 +179,7 @@ fn write_calibration(text: &mut String, calibration: &Calibration) -> std::fmt::
     writeln!(text, "\n## How often checks alarm where nothing is wrong\n")?;
     writeln!(
         text,
-        "Recorded, not run for this report, by `{}` (root seed {}): every stochastic check in its planted truth, allowed a false alarm with a chance of {} instead of its share of the budget. The intervals are those of Clopper and Pearson at {}. Left out are checks that judge training runs, whose test is `instruments/run-test`: {}{}.\n",
+        "Recorded, not run for this report, by `{}` (root seed {}): every stochastic check in its planted truth, allowed a false alarm with a chance of {} instead of its share of the budget. The intervals are those of Clopper and Pearson at {}. A truth in the middle of a tolerance alarms far less than one on its edge. Left out are checks that judge training runs, whose test is `instruments/run-test`: {}{}.\n",
         recorded.command,
         recorded.root_seed,
         recorded.false_alarm,
@@ -200,7 +208,7 @@ fn write_judgement(text: &mut String, judgement: &Judgement) -> std::fmt::Result
     writeln!(text, "\n## The judge judged\n")?;
     writeln!(
         text,
-        "Recorded, not run for this report, by `{}` (root seed {}): {} checks shown their planted truth and violations of half, once and twice the size that they say they detect. Exact checks and identities once in each world; the others repeatedly, allowed false alarms at a rate of {} and misses at {}{}.\n",
+        "Recorded, not run for this report, by `{}` (root seed {}): {} checks shown their planted truth and violations of half, once and twice the size that they say they detect. Exact checks and identities once in each world; the others repeatedly, allowed false alarms at a rate of {} and misses at {}. Half the size detected is on the edge of what the claim allows where that is twice the tolerance{}.\n",
         recorded.command,
         recorded.root_seed,
         recorded.checks.len(),
