@@ -162,7 +162,9 @@ pub fn run(options: &Options, mut tell: impl FnMut(&Calibrated)) -> Result<Calib
             None if !asked => continue,
             Some(entry)
                 if entry.repeats == options.repeats
-                    && entry.sample.agrees(&sample(subject, options.root_seed)?) =>
+                    && entry
+                        .sample
+                        .agrees(&sample(subject, options.root_seed)?, subject.rounding()) =>
             {
                 entry.clone()
             }
@@ -229,7 +231,8 @@ mod tests {
             let name = subject.name();
             if let Some(entry) = recorded.checks.iter().find(|e| e.name() == name) {
                 let again = sample(subject, recorded.root_seed).expect("its worlds are built");
-                assert!(entry.sample.agrees(&again), "{name}: {entry:?}, {again:?}");
+                let same = entry.sample.agrees(&again, subject.rounding());
+                assert!(same, "{name}: {entry:?}, {again:?}");
             }
         });
     }

@@ -189,11 +189,10 @@ fn look(subject: &Subject, root_seed: u64, seeds: u64) -> Result<Vec<Shown>> {
 /// Whether the first repetitions of an entry come out the same now.
 fn comes_out_again(entry: &Judged, subject: &Subject, root_seed: u64) -> Result<bool> {
     let again = look(subject, root_seed, entry.seeds.min(SAMPLE as u64))?;
-    let pairs = entry.worlds.iter().zip(&again);
+    let rounding = subject.rounding();
+    let mut pairs = entry.worlds.iter().zip(&again);
     Ok(entry.worlds.len() == again.len()
-        && pairs.fold(true, |same, (then, now)| {
-            same && then.sample.agrees(&now.sample)
-        }))
+        && pairs.all(|(then, now)| then.sample.agrees(&now.sample, rounding)))
 }
 
 /// What to judge, and how.

@@ -12,7 +12,7 @@ pub mod judge;
 use crate::claims;
 use crate::error::{Error, Result};
 use crate::evidence::ledger::Rates;
-use crate::evidence::{Bench, Check, Draw, Finding, Outcome, World};
+use crate::evidence::{Bench, Check, Draw, Finding, Kind, Outcome, World};
 use crate::files::write_whole;
 use crate::scenarios::store::{RunStore, hex};
 use crate::tier::Tier;
@@ -95,10 +95,10 @@ impl Sample {
         }
     }
 
-    /// Whether another found the same, to [`SAME`].
-    pub fn agrees(&self, other: &Self) -> bool {
+    /// Whether another found the same, to [`SAME`] and a `rounding` that effects have of themselves.
+    pub fn agrees(&self, other: &Self, rounding: f64) -> bool {
         let effects = match (self.mean_effect, other.mean_effect) {
-            (Some(a), Some(b)) => (a - b).abs() <= SAME * a.abs().max(b.abs()),
+            (Some(a), Some(b)) => (a - b).abs() <= SAME * a.abs().max(b.abs()) + rounding,
             (None, None) => true,
             _ => false,
         };
@@ -158,6 +158,15 @@ impl Subject {
             rates.miss
         );
         hex(&Sha256::digest(text))
+    }
+
+    /// What its effects may differ by between processors: where two routes to one number are compared they are roundings themselves,
+    /// within the tolerance.
+    fn rounding(&self) -> f64 {
+        match self.check.spec.kind {
+            Kind::Identity => self.check.spec.tolerance,
+            Kind::Exact | Kind::Statistical | Kind::Runs => 0.0,
+        }
     }
 
     /// Whether what the check finds in a planted world can be drawn again and again. It can not where training runs are judged: made-up
@@ -310,9 +319,16 @@ mod tests {
             },
             mean_effect: effect,
         };
-        assert!(sample(1, Some(0.5)).agrees(&sample(1, Some(0.5 * (1.0 + 1e-12)))));
-        assert!(!sample(1, Some(0.5)).agrees(&sample(1, Some(0.5001))));
-        assert!(!sample(1, Some(0.5)).agrees(&sample(2, Some(0.5))));
-        assert!(!sample(1, None).agrees(&sample(1, Some(0.5))));
+        let agree = |a: Sample, b: Sample| a.agrees(&b, 0.0);
+        assert!(agree(
+            sample(1, Some(0.5)),
+            sample(1, Some(0.5 * (1.0 + 1e-12)))
+        ));
+        assert!(!agree(sample(1, Some(0.5)), sample(1, Some(0.5001))));
+        assert!(!agree(sample(1, Some(0.5)), sample(2, Some(0.5))));
+        assert!(!agree(sample(1, None), sample(1, Some(0.5))));
+        // a rounding of 1e-15 may be any other within the tolerance, and no more than that
+        let (small, large) = (sample(0, Some(1e-15)), sample(0, Some(3e-13)));
+        assert!(small.agrees(&large, 1e-12) && !small.agrees(&large, 1e-13));
     }
 }
