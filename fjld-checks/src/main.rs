@@ -9,7 +9,9 @@ use fjld_checks::error::{Error, Result};
 use fjld_checks::evidence::ledger::Budget;
 use fjld_checks::files::write_whole;
 use fjld_checks::measure::{self, measure};
+use fjld_checks::nights::{self, Ledger};
 use fjld_checks::plan_samples::{self, parse_half_width, plan_samples};
+use fjld_checks::recorded::{calibration, judge, subjects};
 use fjld_checks::replay::{Agreement, replay};
 use fjld_checks::report::{self, Provenance, Report, markdown, pins, terminal};
 use fjld_checks::scenarios::store::RunStore;
@@ -52,6 +54,10 @@ enum Command {
     Replay(ReplayArgs),
     /// Say what changed between two reports, and whether it is more than noise
     Compare(CompareArgs),
+    /// Count how often the stochastic checks alarm where their claim holds, and record it
+    Calibrate(CalibrateArgs),
+    /// Count what the checks say in worlds that violate their claim by known sizes, and record it
+    Judge(JudgeArgs),
     /// Say how many draws a wanted precision of C takes, from a pilot
     PlanSamples(PlanSamplesArgs),
 }
@@ -198,6 +204,40 @@ struct PlanSamplesArgs {
     json: bool,
 }
 
+#[derive(Args)]
+struct CalibrateArgs {
+    /// How often each check's planted truth is examined
+    #[arg(long, value_name = "N", default_value_t = calibration::REPEATS, value_parser = clap::value_parser!(u64).range(1..))]
+    repeats: u64,
+    /// Where to record; what is there already and still stands is kept
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "fjld-checks/recorded/calibration.json"
+    )]
+    out: PathBuf,
+    /// Calibrate the checks of this claim only (may be given more than once)
+    #[arg(long, value_name = "ID")]
+    claim: Vec<String>,
+}
+
+#[derive(Args)]
+struct JudgeArgs {
+    /// How often a stochastic check examines each world
+    #[arg(long, value_name = "N", default_value_t = judge::SEEDS, value_parser = clap::value_parser!(u64).range(2..))]
+    seeds: u64,
+    /// Where to record; what is there already and still stands is kept
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "fjld-checks/recorded/judge.json"
+    )]
+    out: PathBuf,
+    /// Judge the checks of this claim only (may be given more than once)
+    #[arg(long, value_name = "ID")]
+    claim: Vec<String>,
+}
+
 /// Exit codes, each with its name.
 enum Exit {
     /// Done, and every verdict is as pinned.
@@ -241,6 +281,8 @@ impl Cli {
             Command::Replay(args) => replay_claim(&args),
             Command::Compare(args) => compare_reports(&args),
             Command::PlanSamples(args) => plan(args),
+            Command::Calibrate(args) => calibrate(&args),
+            Command::Judge(args) => judge_checks(&args),
         }
     }
 }
@@ -297,13 +339,14 @@ fn report(args: ReportArgs) -> Result<Exit> {
     if let Some(binding) = &binding {
         eprint!("{binding}");
     }
-    let audit = audit::run(&audit::Options {
+    let mut audit = audit::run(&audit::Options {
         tier: args.tier,
         root_seed,
         claims: args.claim,
         folder: Some(args.out.clone()),
         binding,
     })?;
+    add_night(&mut audit.report, &args.out.join(nights::FILE), args.fresh)?;
     let report = &audit.report;
     let json = report.to_json();
     audit.runs.write(&args.out)?;
@@ -323,6 +366,28 @@ fn report(args: ReportArgs) -> Result<Exit> {
     Ok(judge_exit(report, broken))
 }
 
+/// Adds a fresh report to the ledger beside it, and to any report what the ledger holds. A night whose instruments failed is none.
+fn add_night(report: &mut Report, path: &Path, fresh: bool) -> Result<()> {
+    let adds = fresh && !report.baseline_failed();
+    let mut ledger = match Ledger::read(path)? {
+        Some(ledger) => ledger,
+        None if adds => Ledger::default(),
+        None => return Ok(()),
+    };
+    if ledger.torn > 0 {
+        eprintln!(
+            "{} ends in {} bytes of an unfinished line, which are dropped",
+            path.display(),
+            ledger.torn
+        );
+    }
+    if adds {
+        ledger.append(report, path)?;
+    }
+    report.nights = Some(ledger.nights());
+    Ok(())
+}
+
 fn judge_exit(report: &Report, document_differs: bool) -> Exit {
     if report.baseline_failed() {
         eprintln!("the suite's own baseline failed: no verdict counts");
@@ -335,11 +400,7 @@ fn judge_exit(report: &Report, document_differs: bool) -> Exit {
     if document_differs {
         eprintln!("the document is not as it was read: see `claims --document`");
     }
-    if differences.is_empty() && !document_differs {
-        Exit::Done
-    } else {
-        Exit::Difference
-    }
+    done_if(differences.is_empty() && !document_differs)
 }
 
 /// A seed from the system, small enough to be a whole number in every JSON reader.
@@ -361,11 +422,7 @@ fn list_claims(args: &ClaimsArgs) -> Result<Exit> {
         return Ok(Exit::Done);
     };
     eprint!("{binding}");
-    Ok(if binding.is_whole() {
-        Exit::Done
-    } else {
-        Exit::Difference
-    })
+    Ok(done_if(binding.is_whole()))
 }
 
 /// Writes a scenario's table beside the evidence and prints it.
@@ -439,11 +496,7 @@ fn compare_reports(args: &CompareArgs) -> Result<Exit> {
     } else {
         format!("{comparison}\n")
     })?;
-    Ok(if comparison.changed {
-        Exit::Difference
-    } else {
-        Exit::Done
-    })
+    Ok(done_if(!comparison.changed))
 }
 
 fn plan(args: PlanSamplesArgs) -> Result<Exit> {
@@ -459,4 +512,60 @@ fn plan(args: PlanSamplesArgs) -> Result<Exit> {
         format!("{planned}\n")
     })?;
     Ok(Exit::Done)
+}
+
+/// The claims whose checks are tried: those of the audit, and the tests by themselves.
+fn known_subjects(names: &[String]) -> Result<()> {
+    let known = subjects();
+    for name in names {
+        if !known.iter().any(|subject| subject.claim == name) {
+            return Err(Error::input(format!(
+                "no claim with checks is called \"{name}\"; see `claims`, or \"instruments\" for the tests by themselves"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn calibrate(args: &CalibrateArgs) -> Result<Exit> {
+    known_subjects(&args.claim)?;
+    let options = calibration::Options {
+        repeats: args.repeats,
+        root_seed: ROOT_SEED,
+        claims: &args.claim,
+        out: &args.out,
+    };
+    let calibration = calibration::run(&options, |entry| eprintln!("{entry}"))?;
+    let often = calibration.checks.iter().filter(|c| c.alarms_too_often());
+    let (all, often) = (calibration.checks.len(), often.count());
+    print(&format!(
+        "{all} checks calibrated, of which {often} alarm more often than {}\n",
+        calibration.false_alarm
+    ))?;
+    Ok(done_if(often == 0))
+}
+
+fn judge_checks(args: &JudgeArgs) -> Result<Exit> {
+    known_subjects(&args.claim)?;
+    let options = judge::Options {
+        seeds: args.seeds,
+        root_seed: ROOT_SEED,
+        claims: &args.claim,
+        out: &args.out,
+    };
+    let judgement = judge::run(&options, |entry| eprintln!("{entry}"))?;
+    let broken = judgement.checks.iter().filter(|c| !c.keeps_its_promise());
+    let (all, broken) = (judgement.checks.len(), broken.count());
+    print(&format!(
+        "{all} checks judged, of which {broken} do not keep their promise\n"
+    ))?;
+    Ok(done_if(broken == 0))
+}
+
+fn done_if(as_expected: bool) -> Exit {
+    if as_expected {
+        Exit::Done
+    } else {
+        Exit::Difference
+    }
 }

@@ -94,6 +94,7 @@ pub fn judge(records: &[Record], role: Role) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::method::Method;
     use crate::evidence::{DefectRecord, Size, TruthRecord};
 
     fn record(role: Role, kind: Kind, outcome: Outcome) -> Record {
@@ -111,6 +112,9 @@ mod tests {
             detectable: Size::of("something", 1.0),
             false_alarm: 0.0,
             miss: 0.0,
+            method: Method::default(),
+            bound: 0.0,
+            sample_size: None,
             planted_defect: DefectRecord {
                 what: String::new(),
                 size: 2.0,
@@ -119,6 +123,7 @@ mod tests {
             planted_truth: TruthRecord {
                 what: String::new(),
                 passed: true,
+                alarmed: false,
             },
             counterexample: None,
             scope: None,

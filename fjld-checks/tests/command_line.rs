@@ -92,9 +92,19 @@ fn report_json_has_the_keys_that_others_rely_on() {
             "summary",
             "checklist",
             "claims",
+            "methods",
+            "calibration",
+            "judge",
         ],
     );
     assert_eq!(printed["schema"], "fjld-report/1");
+    has(&printed["calibration"], &["recorded", "gaps"]);
+    has(&printed["judge"], &["recorded", "confusion", "gaps"]);
+    let methods = &printed["methods"];
+    assert_eq!(
+        (&methods[0]["method"], &methods[0]["bound"]),
+        (&"enumeration".into(), &0.0.into())
+    );
     let claim = &printed["claims"][0];
     has(
         claim,
@@ -124,6 +134,9 @@ fn report_json_has_the_keys_that_others_rely_on() {
             "tolerance",
             "detectable",
             "false_alarm",
+            "method",
+            "bound",
+            "sample_size",
             "planted_defect",
             "planted_truth",
             "counterexample",
@@ -351,4 +364,81 @@ fn an_interrupted_run_goes_on_to_the_same_bytes() {
     let same = evidence(whole) == evidence(broken);
     assert!(same, "the resumed run gave other bytes");
     assert!(!kept.exists());
+}
+
+#[test]
+fn a_fresh_report_adds_a_night_to_the_ledger_and_later_ones_show_it() {
+    let out = folder();
+    let report = |more: &[&str]| {
+        let out = path_in(&out, "r");
+        let mut arguments = vec!["report", "--tier", "quick", "--out", &out, "--json"];
+        arguments.extend(["--claim", "adaptive"]);
+        arguments.extend(more);
+        let output = fjld(&arguments);
+        let said = String::from_utf8(output.stderr).expect("messages are text");
+        let json: Value = serde_json::from_slice(&output.stdout).expect("--json prints JSON");
+        (json, said)
+    };
+    let (json, _) = report(&[]);
+    assert!(json.get("nights").is_none());
+    for nights in 1..=2 {
+        let (json, _) = report(&["--fresh"]);
+        assert_eq!(json["nights"]["nights"], nights);
+        let check = &json["nights"]["checks"][0];
+        assert_eq!(
+            (&check["claim"], &check["check"]),
+            (&"adaptive".into(), &"adam-itself".into())
+        );
+        assert_eq!(check["nights"], nights);
+    }
+    let ledger = out.path().join("r/ledger.jsonl");
+    let text = text_of(&ledger);
+    assert_eq!(text.lines().count(), 2);
+    // a report that is not fresh adds nothing, shows what there is, and says what it drops
+    std::fs::write(&ledger, format!("{text}{{\"schema\"")).expect("it can be written");
+    let (json, said) = report(&[]);
+    assert_eq!(json["nights"]["nights"], 2);
+    assert!(said.contains("9 bytes of an unfinished line"), "{said}");
+}
+
+#[test]
+fn calibrating_and_judging_record_what_they_say() {
+    let out = folder();
+    for (command, count, said, schema) in [
+        (
+            "calibrate",
+            "--repeats",
+            "3 checks calibrated, of which 0 alarm",
+            "fjld-calibration/1",
+        ),
+        (
+            "judge",
+            "--seeds",
+            "2 checks judged, of which 0 do not keep",
+            "fjld-judge/1",
+        ),
+    ] {
+        let file = path_in(&out, command);
+        let output = fjld(&[
+            command,
+            count,
+            "20",
+            "--claim",
+            "instruments",
+            "--out",
+            &file,
+        ]);
+        assert_eq!(output.status.code(), Some(0));
+        let printed = String::from_utf8(output.stdout).expect("a sentence is text");
+        assert!(printed.starts_with(said), "{printed}");
+        let written = text_of(Path::new(&file));
+        let json: Value = serde_json::from_str(&written).expect("it holds JSON");
+        assert_eq!(json["schema"], schema);
+        assert_eq!(json["command"], format!("{command} {count} 20"));
+        let refused = refusal(&[command, "--claim", "no-such", "--out", &file]);
+        assert!(refused.contains("\"no-such\""), "{refused}");
+        std::fs::write(&file, "{}").expect("it can be written");
+        let refused = refusal(&[command, "--out", &file]);
+        assert!(refused.contains("holds no recording"), "{refused}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use fjld_checks::claims::{self, Origin};
 use fjld_checks::compare::{Change, Comparison, compare};
+use fjld_checks::evidence::method::Method;
 use fjld_checks::evidence::{
     Counterexample, DefectRecord, Kind, Outcome, Record, Role, Size, TruthRecord,
 };
@@ -29,6 +30,9 @@ fn check(id: &str, kind: Kind) -> Record {
         detectable: Size::of("something", 1.0),
         false_alarm: 0.0,
         miss: 0.0,
+        method: Method::default(),
+        bound: 0.0,
+        sample_size: None,
         planted_defect: DefectRecord {
             what: String::new(),
             size: 1.0,
@@ -37,6 +41,7 @@ fn check(id: &str, kind: Kind) -> Record {
         planted_truth: TruthRecord {
             what: String::new(),
             passed: true,
+            alarmed: false,
         },
         counterexample: None,
         scope: None,
@@ -92,6 +97,10 @@ fn report() -> Report {
         standings: Standings::default(),
         checklist: Vec::new(),
         what_is_true: Vec::new(),
+        methods: Vec::new(),
+        calibration: None,
+        judge: None,
+        nights: None,
         claims: vec![
             false_claim,
             claim("measured", Verdict::Supported, vec![measured]),

@@ -131,9 +131,9 @@ fn is_fisher(id: &'static str, role: Role, real: Populations) -> Check {
     Check::new(spec, worlds, examine_fisher)
 }
 
-/// `v` is multiplied by `1 + sixty_fourths/64` in the last coordinate only; for populations of two or three points, or on the line.
+/// `v` is multiplied by `1 + of_128/128` in the last coordinate only; for populations of two or three points, or on the line.
 struct Second {
-    sixty_fourths: i64,
+    of_128: i64,
     one_dimension: bool,
 }
 
@@ -152,7 +152,7 @@ fn examine_identity(world: &Second, _: &Draw) -> Finding {
             population(3, 2, 1),
         ]
     };
-    let error = q(64 + world.sixty_fourths, 64);
+    let error = q(128 + world.of_128, 128);
     search(&parts, |points| {
         let moments = moments(points);
         let d = moments.len();
@@ -199,8 +199,8 @@ fn identity() -> Check {
         tolerance: 0.0,
         detectable: Size::of("relative error of one v", 1.0 / 64.0),
     };
-    let second = |sixty_fourths, one_dimension| Second {
-        sixty_fourths,
+    let second = |of_128, one_dimension| Second {
+        of_128,
         one_dimension,
     };
     let worlds = Worlds {
@@ -208,7 +208,7 @@ fn identity() -> Check {
         defect: Planted {
             what: "a v that is 1/64 too large in the last coordinate",
             size: 1.0 / 64.0,
-            world: second(1, false),
+            world: second(2, false),
         },
         truth: Planted {
             what: "the line",
@@ -216,6 +216,7 @@ fn identity() -> Check {
             world: second(0, true),
         },
     };
+    let worlds = worlds.violated_by(move |error| second((128.0 * error) as i64, false));
     Check::new(spec, worlds, examine_identity)
 }
 
@@ -286,22 +287,41 @@ fn examine_adam(world: &Adam, draw: &Draw) -> Finding {
     let mut finding = Finding::new(outcome, count as u64, summary);
     finding.effect = Some(effect);
     finding.interval = Some([interval.low, interval.high]);
-    finding
+    finding.needing(count)
 }
 
 /// Root mean square gradients, a coordinate each, far apart.
 const UNEQUAL: [f64; 3] = [0.1, 1.0, 3.0];
 
-fn adam_itself() -> Check {
-    // dividing by v^0.47 weighs the coordinates with v^0.06 on top
+/// The relative error of `C_Adam` where `v` is taken to a `power` other than a half: that weighs the coordinates with
+/// `v^(1 - 2 power)` on top.
+fn moved(power: f64) -> f64 {
     let weighted = |f: &dyn Fn(f64) -> f64| {
         let pairs = SHARES.iter().zip(UNEQUAL);
         pairs
-            .map(|(&share, r)| f(share) * r.powf(0.12))
+            .map(|(&share, r)| f(share) * r.powf(2.0 - 4.0 * power))
             .sum::<f64>()
     };
     let s = SHARES.iter().sum::<f64>() / SHARES.len() as f64;
-    let moved = weighted(&|x| x) / weighted(&|x| 1.0 - x) * (1.0 - s) / s;
+    weighted(&|x| x) / weighted(&|x| 1.0 - x) * (1.0 - s) / s - 1.0
+}
+
+/// The power below a half that moves `C_Adam` by this much.
+fn power_that_moves(size: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 0.5);
+    // thirty halvings: to 1e-9
+    for _ in 0..30 {
+        let middle = 0.5 * (low + high);
+        if moved(middle).abs() > size {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    high
+}
+
+fn adam_itself() -> Check {
     let spec = Spec {
         id: "adam-itself",
         role: Role::Corrected,
@@ -318,7 +338,7 @@ fn adam_itself() -> Check {
         real: adam(0.5, UNEQUAL),
         defect: Planted {
             what: "v to the power 0.47 instead of its root",
-            size: (moved - 1.0).abs(),
+            size: moved(0.47).abs(),
             world: adam(0.47, UNEQUAL),
         },
         truth: Planted {
@@ -327,5 +347,6 @@ fn adam_itself() -> Check {
             world: adam(0.5, [1.0; 3]),
         },
     };
+    let worlds = worlds.violated_by(move |size| adam(power_that_moves(size), UNEQUAL));
     Check::new(spec, worlds, examine_adam)
 }

@@ -6,7 +6,7 @@ use crate::evidence::kernels::equivalence;
 use crate::evidence::rational::{Q, q, squared_norm, tuple};
 use crate::evidence::search::{Axis, Part, search};
 use crate::evidence::{
-    Bench, Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds,
+    Bench, Check, Draw, Family, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds,
 };
 use crate::scenarios::mlp::Mlp;
 use crate::scenarios::{measurement, store};
@@ -174,11 +174,13 @@ fn examine_source(source: &Source, draw: &Draw) -> Finding {
         normal.inverse_cdf(1.0 - alarm / 2.0) + normal.inverse_cdf(1.0 - draw.rates.miss);
     let mut told = Vec::new();
     let mut outcomes = Vec::new();
-    let mut drawn = 0;
+    let (mut drawn, mut needed) = (0, 0);
     let mut widest: Option<(f64, [f64; 2])> = None;
     for batch in BATCHES {
         let variance = source.over_batch / batch as f64 + 2.0;
-        let n = (MARGIN * variance * (quantiles / TOLERANCE).powi(2)).ceil() as usize;
+        let least = variance * (quantiles / TOLERANCE).powi(2);
+        let n = (MARGIN * least).ceil() as usize;
+        needed += least.ceil() as usize;
         let generator = &mut draw.seed.derive(&format!("batches of {batch}")).generator();
         let ratio = (|| -> fjld_core::Result<Ratio> {
             let first = (source.draw)(batch, generator)?;
@@ -213,7 +215,7 @@ fn examine_source(source: &Source, draw: &Draw) -> Finding {
     let summary = format!("C over B C(1) is {}", told.join(", "));
     let mut finding = Finding::new(outcome, drawn, summary);
     (finding.effect, finding.interval) = widest.unzip();
-    finding
+    finding.needing(needed)
 }
 
 fn real_network() -> Check {
@@ -231,8 +233,8 @@ fn real_network() -> Check {
 
 /// A network after a little training, measured at that checkpoint; the same with every example of a batch twice; and Gaussian
 /// gradients.
-fn build(bench: &Bench) -> Result<Worlds<Source>> {
-    Ok(Worlds {
+fn build(bench: &Bench) -> Result<Family<Source>> {
+    let worlds = Worlds {
         real: network(bench, 1)?,
         defect: Planted {
             what: "batches that hold every example twice",
@@ -242,9 +244,10 @@ fn build(bench: &Bench) -> Result<Worlds<Source>> {
         truth: Planted {
             what: "Gaussian gradients of known mean and covariance",
             size: 0.0,
-            world: gaussian(),
+            world: gaussian(0.0),
         },
-    })
+    };
+    Ok(worlds.violated_by(gaussian))
 }
 
 /// Steps of training before the checkpoint.
@@ -296,8 +299,8 @@ fn network(bench: &Bench, copies: usize) -> Result<Source> {
     })
 }
 
-/// Independent coordinates with variances 1, 1/2, ..., 1/8 and a mean along the first.
-fn gaussian() -> Source {
+/// Independent coordinates with variances 1, 1/2, ..., 1/8 and a mean along the first, whose square is `error` too small, relative.
+fn gaussian(error: f64) -> Source {
     let variances: Vec<f64> = (1..=8).map(|k| 1.0 / f64::from(k)).collect();
     let noise: f64 = variances.iter().sum();
     let mean = 0.3;
@@ -310,7 +313,7 @@ fn gaussian() -> Source {
             let scaled = z.iter().zip(&variances);
             let mut gradient: Vec<f64> =
                 scaled.map(|(z, v)| z * (v / batch as f64).sqrt()).collect();
-            gradient[0] += mean;
+            gradient[0] += mean * (1.0 - error).max(0.0).sqrt();
             Ok(gradient)
         }),
     }

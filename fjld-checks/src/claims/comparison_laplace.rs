@@ -59,7 +59,7 @@ pub fn claim() -> Claim {
                 "ratio-stays-orthogonal",
                 Role::HoldsWhen,
                 "C - 1 and C' - 1 have the same sign for turned, reflected and scaled coordinates",
-                Maps::Conformal { sixty_fourths: 0 },
+                Maps::Conformal { of_128: 0 },
             ),
             density(
                 "prior-orthogonal",

@@ -57,7 +57,7 @@ pub fn claim() -> Claim {
                 "ratio-stays-conformal",
                 Role::HoldsWhen,
                 "C - 1 and C' - 1 have the same sign for one parameter, and for two with a conformal J",
-                Maps::Conformal { sixty_fourths: 0 },
+                Maps::Conformal { of_128: 0 },
             ),
             optimum(
                 "full-stays",

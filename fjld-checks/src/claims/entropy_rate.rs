@@ -59,11 +59,11 @@ enum Symbol {
     Precision,
 }
 
-/// A formula `sign (1/2) Tr(D^-1 dD/dt) (1 + sixty_fourths/64)` for the rate.
+/// A formula `sign (1/2) Tr(D^-1 dD/dt) (1 + of_128/128)` for the rate.
 struct World {
     symbol: Symbol,
     sign: i64,
-    sixty_fourths: i64,
+    of_128: i64,
 }
 
 struct Case {
@@ -123,8 +123,8 @@ fn examine(world: &World, _: &Draw) -> Finding {
             .matrix
             .inverse()
             .expect("only definite matrices are decoded");
-        let formula = inverse.times(&case.derivative).trace()
-            * q(world.sign * (64 + world.sixty_fourths), 2 * 64);
+        let formula =
+            inverse.times(&case.derivative).trace() * q(world.sign * (128 + world.of_128), 2 * 128);
         (rate != formula).then(|| {
             format!(
                 "D = {}, dD/dt = {}: dH/dt = {rate}, the formula gives {formula}",
@@ -149,10 +149,10 @@ fn rate(
         tolerance: 0.0,
         detectable: Size::of("relative error of the rate", 1.0 / 64.0),
     };
-    let world = |symbol, sign, sixty_fourths| World {
+    let world = |symbol, sign, of_128| World {
         symbol,
         sign,
-        sixty_fourths,
+        of_128,
     };
     // the other reading, in which the formula's sign is right
     let right = if sign < 0 {
@@ -165,7 +165,7 @@ fn rate(
         defect: Planted {
             what: "the right sign for what D stands for, but a rate that is 1/64 too large",
             size: 1.0 / 64.0,
-            world: world(right, sign, 1),
+            world: world(right, sign, 2),
         },
         truth: Planted {
             what: "the right sign for what D stands for",
@@ -173,6 +173,7 @@ fn rate(
             world: world(right, sign, 0),
         },
     };
+    let worlds = worlds.violated_by(move |error| world(right, sign, (128.0 * error) as i64));
     Check::new(spec, worlds, examine)
 }
 
@@ -263,5 +264,9 @@ fn library() -> Check {
             },
         },
     };
+    let worlds = worlds.violated_by(|error| Library {
+        error,
+        diagonal: false,
+    });
     Check::new(spec, worlds, examine_library)
 }

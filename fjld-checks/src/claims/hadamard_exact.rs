@@ -413,5 +413,6 @@ fn library() -> Check {
             world: correlated(0.0, true),
         },
     };
+    let worlds = worlds.violated_by(move |error| correlated(error, false));
     Check::new(spec, worlds, examine_library)
 }

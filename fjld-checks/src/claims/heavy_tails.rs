@@ -117,6 +117,7 @@ fn robust_mends(id: &'static str, role: Role, laws: Vec<Law>) -> Check {
             world: robust(vec![GAUSSIAN], 1.0),
         },
     };
+    let worlds = worlds.violated_by(move |error| robust(vec![GAUSSIAN], 1.0 + error));
     Check::new(spec, worlds, examine_robust)
 }
 
@@ -246,6 +247,7 @@ fn information_formula() -> Check {
             world: laws(&[1.0], &[1], 1.0),
         },
     };
+    let worlds = worlds.violated_by(move |error| laws(&[3.0], &[1, 2], 1.0 + error));
     Check::new(spec, worlds, examine_formula)
 }
 

@@ -167,7 +167,7 @@ fn examine_exponent(world: &Vec<Walks>, draw: &Draw) -> Finding {
     if let Some((_, effect, interval)) = widest {
         (finding.effect, finding.interval) = (Some(effect), Some(interval));
     }
-    finding
+    finding.needing((taken as f64 / MARGIN).ceil() as usize)
 }
 
 fn exponent(id: &'static str, role: Role, hypothesis: &'static str, real: Vec<Walks>) -> Check {
@@ -193,5 +193,10 @@ fn exponent(id: &'static str, role: Role, hypothesis: &'static str, real: Vec<Wa
             world: vec![jeffreys(1, Scheme::Drift { share: 1.0 })],
         },
     };
+    // a share of the drift gives the power (share - 2)/2
+    let worlds = worlds.violated_by(|error| {
+        let share = 1.0 - 2.0 * error;
+        vec![jeffreys(1, Scheme::Drift { share })]
+    });
     Check::new(spec, worlds, examine_exponent)
 }

@@ -45,7 +45,7 @@ pub fn claim() -> Claim {
                 "v = D mu becomes J^-1 v for every orthogonal J",
                 World {
                     metric: Metric::Information,
-                    maps: Maps::Orthogonal { sixty_fourths: 0 },
+                    maps: Maps::Orthogonal { of_128: 0 },
                 },
             ),
             amplifies(),
@@ -54,7 +54,7 @@ pub fn claim() -> Claim {
                 Role::Corrected,
                 "v = D^-1 mu becomes J^-1 v for every invertible J",
                 World {
-                    metric: Metric::Noise { sixty_fourths: 0 },
+                    metric: Metric::Noise { of_128: 0 },
                     maps: Maps::Invertible,
                 },
             ),
@@ -68,16 +68,16 @@ pub fn claim() -> Claim {
 enum Metric {
     /// `I = D^-1`.
     Information,
-    /// `F = D`, off by `sixty_fourths/64` in the new chart.
-    Noise { sixty_fourths: i64 },
+    /// `F = D`, off by `of_128/128` in the new chart.
+    Noise { of_128: i64 },
 }
 
 #[derive(Clone, Copy)]
 enum Maps {
     Invertible,
-    /// Rotations with a rational half tangent, the second axis stretched by `1 + sixty_fourths/64`.
+    /// Rotations with a rational half tangent, the second axis stretched by `1 + of_128/128`.
     Orthogonal {
-        sixty_fourths: i64,
+        of_128: i64,
     },
     /// One parameter with its sign changed, or not.
     Signs,
@@ -135,13 +135,13 @@ fn parts(maps: Maps) -> Vec<Part<Case>> {
                 plane(&[Axis::Any; 4], 1, Box::new(any)),
             ]
         }
-        Maps::Orthogonal { sixty_fourths } => {
+        Maps::Orthogonal { of_128 } => {
             let rotation = move |c: &[Q]| {
                 // with t the tangent of half the angle: cos = (1 - t^2)/(1 + t^2), sin = 2t/(1 + t^2)
                 let square = &c[0] * &c[0];
                 let below = q(1, 1) + &square;
                 let (cos, sin) = ((q(1, 1) - square) / &below, q(2, 1) * &c[0] / below);
-                let stretch = q(64 + sixty_fourths, 64);
+                let stretch = q(128 + of_128, 128);
                 Some(Matrix(vec![
                     vec![cos.clone(), -&sin * &stretch],
                     vec![sin, cos * stretch],
@@ -168,7 +168,7 @@ fn examine(world: &World, _: &Draw) -> Finding {
     let metric = world.metric;
     let excess = match metric {
         Metric::Information => q(1, 1),
-        Metric::Noise { sixty_fourths } => q(64 + sixty_fourths, 64),
+        Metric::Noise { of_128 } => q(128 + of_128, 128),
     };
     search(&parts(world.maps), |case| {
         let j = &case.jacobian;
@@ -198,7 +198,7 @@ fn equivariant(id: &'static str, role: Role, hypothesis: &'static str, real: Wor
             what: "rotations with the second axis stretched by 1/64",
             size: 1.0 / 64.0,
             world: World {
-                maps: Maps::Orthogonal { sixty_fourths: 1 },
+                maps: Maps::Orthogonal { of_128: 2 },
                 ..real
             },
         },
@@ -206,7 +206,7 @@ fn equivariant(id: &'static str, role: Role, hypothesis: &'static str, real: Wor
             what: "a metric that is 1/64 too large in the new chart",
             size: 1.0 / 64.0,
             world: World {
-                metric: Metric::Noise { sixty_fourths: 1 },
+                metric: Metric::Noise { of_128: 2 },
                 ..real
             },
         },
@@ -234,13 +234,26 @@ fn equivariant(id: &'static str, role: Role, hypothesis: &'static str, real: Wor
             },
         },
     };
+    let worlds = worlds.violated_by(move |error| {
+        let of_128 = (128.0 * error) as i64;
+        match real.metric {
+            Metric::Information => World {
+                maps: Maps::Orthogonal { of_128 },
+                ..real
+            },
+            Metric::Noise { .. } => World {
+                metric: Metric::Noise { of_128 },
+                ..real
+            },
+        }
+    });
     Check::new(spec, worlds, examine)
 }
 
-/// Independent coordinates with the same mean; the larger variance is `1 + sixty_fourths/64` times what `D` says.
+/// Independent coordinates with the same mean; the larger variance is `1 + of_128/128` times what `D` says.
 struct Coordinates {
     equal: bool,
-    sixty_fourths: i64,
+    of_128: i64,
 }
 
 fn examine_amplification(world: &Coordinates, _: &Draw) -> Finding {
@@ -248,7 +261,7 @@ fn examine_amplification(world: &Coordinates, _: &Draw) -> Finding {
     let part = Part::new(&[&[Axis::NonZero], &[Axis::Positive; 2]], 4, move |c| {
         (!equal || c[1] == c[2]).then(|| (c[0].clone(), c[1].clone(), c[2].clone()))
     });
-    let excess = q(64 + world.sixty_fourths, 64);
+    let excess = q(128 + world.of_128, 128);
     search(&[part], |(mean, first, second)| {
         let covariance = Matrix::diagonal(&[first * &excess, second.clone()]);
         let means = [mean.clone(), mean.clone()];
@@ -276,14 +289,14 @@ fn amplifies() -> Check {
     let worlds = Worlds {
         real: Coordinates {
             equal: false,
-            sixty_fourths: 0,
+            of_128: 0,
         },
         defect: Planted {
             what: "one variance that is 1/64 too large",
             size: 1.0 / 64.0,
             world: Coordinates {
                 equal: false,
-                sixty_fourths: 1,
+                of_128: 2,
             },
         },
         truth: Planted {
@@ -291,10 +304,14 @@ fn amplifies() -> Check {
             size: 0.0,
             world: Coordinates {
                 equal: true,
-                sixty_fourths: 0,
+                of_128: 0,
             },
         },
     };
+    let worlds = worlds.violated_by(|error| Coordinates {
+        equal: false,
+        of_128: (128.0 * error) as i64,
+    });
     Check::new(spec, worlds, examine_amplification)
 }
 
@@ -373,5 +390,6 @@ fn library() -> Check {
             world: charts(0.0, true),
         },
     };
+    let worlds = worlds.violated_by(move |error| charts(error, false));
     Check::new(spec, worlds, examine_library)
 }

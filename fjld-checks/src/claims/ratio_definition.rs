@@ -142,18 +142,22 @@ fn by_exact_arithmetic() -> Check {
             },
         },
     };
+    let worlds = worlds.violated_by(|error| Samples {
+        error,
+        two_point: false,
+    });
     Check::new(spec, worlds, examine_arithmetic)
 }
 
-/// What is subtracted from the numerator: `noise (1 - quarters/4) / n`. With a population of one point mass only, or any.
+/// What is subtracted from the numerator: `noise (1 - eighths/8) / n`. With a population of one point mass only, or any.
 struct Correction {
-    quarters: i64,
+    eighths: i64,
     one_dimension: bool,
 }
 
 /// Averages over every sample of two draws, exactly.
 fn examine_numerator(world: &Correction, _: &Draw) -> Finding {
-    let kept = q(4 - world.quarters, 4);
+    let kept = q(8 - world.eighths, 8);
     let population = |d: usize, max_height| {
         Part::new(&[&vec![Axis::Any; 3 * d]], max_height, move |c| {
             Some(c.chunks(d).map(<[Q]>::to_vec).collect::<Vec<_>>())
@@ -209,8 +213,8 @@ fn unbiased_numerator() -> Check {
         tolerance: 0.0,
         detectable: Size::of("share of the correction left out", 0.25),
     };
-    let correction = |quarters, one_dimension| Correction {
-        quarters,
+    let correction = |eighths, one_dimension| Correction {
+        eighths,
         one_dimension,
     };
     let worlds = Worlds {
@@ -218,7 +222,7 @@ fn unbiased_numerator() -> Check {
         defect: Planted {
             what: "a quarter of the correction left out",
             size: 0.25,
-            world: correction(1, false),
+            world: correction(2, false),
         },
         truth: Planted {
             what: "populations of three numbers",
@@ -226,6 +230,7 @@ fn unbiased_numerator() -> Check {
             world: correction(0, true),
         },
     };
+    let worlds = worlds.violated_by(move |share| correction((8.0 * share) as i64, false));
     Check::new(spec, worlds, examine_numerator)
 }
 
@@ -253,11 +258,16 @@ const NONCENTRAL: Setting = Setting {
     distance: 0.25,
 };
 
-/// The library's estimates of samples, their divisor as it is or `n`; or draws of the law itself.
+/// A lost statistic is as large as this, where the law has nothing left.
+const LOST: f64 = 1e12;
+
+/// The library's estimates of samples, their divisor as it is or `n`; or draws of the law itself. A share of either is `lost`: so large
+/// that the distribution function is short by that share in the end, and nowhere by more.
 struct Estimates {
     setting: Setting,
     from_samples: bool,
     biased: bool,
+    lost: f64,
 }
 
 fn examine_law(world: &Estimates, draw: &Draw) -> Finding {
@@ -298,10 +308,11 @@ fn examine_law(world: &Estimates, draw: &Draw) -> Finding {
             let below = standard_normals(generator, dimension * (samples - 1));
             (squares(&above) / d) / (squares(&below) / (d * (n - 1.0)))
         };
-        statistics.push(statistic);
+        let lost = world.lost > 0.0 && generator.random::<f64>() < world.lost;
+        statistics.push(if lost { LOST } else { statistic });
     }
     let cdf = |x| noncentral_f_cdf(x, d, d * (n - 1.0), n * d * ratio);
-    kolmogorov(statistics, cdf, draw.rates)
+    kolmogorov(statistics, cdf, draw.rates).needing(repetitions)
 }
 
 fn law(id: &'static str, setting: Setting) -> Check {
@@ -313,10 +324,11 @@ fn law(id: &'static str, setting: Setting) -> Check {
         tolerance: 0.0,
         detectable: Size::of("distance between distribution functions", setting.distance),
     };
-    let estimates = |from_samples, biased| Estimates {
+    let estimates = move |from_samples, biased| Estimates {
         setting,
         from_samples,
         biased,
+        lost: 0.0,
     };
     let worlds = Worlds {
         real: estimates(true, false),
@@ -331,6 +343,10 @@ fn law(id: &'static str, setting: Setting) -> Check {
             world: estimates(false, false),
         },
     };
+    let worlds = worlds.violated_by(move |lost| Estimates {
+        lost,
+        ..estimates(false, false)
+    });
     Check::new(spec, worlds, examine_law)
 }
 

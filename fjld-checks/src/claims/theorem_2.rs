@@ -40,7 +40,7 @@ pub fn claim() -> Claim {
                 "conformal",
                 Role::HoldsWhen,
                 "C - 1 and C' - 1 have the same sign for one parameter, and for two with a conformal J",
-                Maps::Conformal { sixty_fourths: 0 },
+                Maps::Conformal { of_128: 0 },
             ),
             length_is_invariant("mahalanobis", Role::Corrected),
             trained_network::check(
@@ -67,7 +67,12 @@ pub fn claim() -> Claim {
                         size: 0.0,
                         world: Rewriting::of(Metric::Ratio, FIVE_PERCENT, ROTATIONS),
                     },
-                },
+                }
+                // a stretch of the mean's direction enters C by its square
+                .violated_by(|size| Rewriting {
+                    stretch: (1.0 + size).sqrt() - 1.0,
+                    ..Rewriting::of(Metric::Ratio, FIVE_PERCENT, ROTATIONS)
+                }),
             ),
         ],
     }
@@ -81,8 +86,8 @@ const FIVE_PERCENT: f64 = 0.05;
 pub enum Maps {
     /// Every invertible one.
     Invertible,
-    /// Turned, reflected and scaled, but stretched by `1 + sixty_fourths/64` along the second axis.
-    Conformal { sixty_fourths: i64 },
+    /// Turned, reflected and scaled, but stretched by `1 + of_128/128` along the second axis.
+    Conformal { of_128: i64 },
     /// Turned by quarters and reflected.
     SignedPermutations,
 }
@@ -117,8 +122,8 @@ fn parts(maps: Maps) -> Vec<Part<Case>> {
                 })
             })
         }
-        Maps::Conformal { sixty_fourths } => two_dimensional(2, move |a, b| {
-            let stretch = q(64 + sixty_fourths, 64);
+        Maps::Conformal { of_128 } => two_dimensional(2, move |a, b| {
+            let stretch = q(128 + of_128, 128);
             Matrix(vec![
                 vec![a.clone(), -b * &stretch],
                 vec![b.clone(), a * stretch],
@@ -183,7 +188,7 @@ pub fn same_side_of_one(
         defect: Planted {
             what: "conformal maps with the second axis stretched by 1/64",
             size: 1.0 / 64.0,
-            world: Maps::Conformal { sixty_fourths: 1 },
+            world: Maps::Conformal { of_128: 2 },
         },
         truth: Planted {
             what: "signed permutations of two coordinates",
@@ -191,5 +196,8 @@ pub fn same_side_of_one(
             world: Maps::SignedPermutations,
         },
     };
+    let worlds = worlds.violated_by(|stretch| Maps::Conformal {
+        of_128: (128.0 * stretch) as i64,
+    });
     Check::new(spec, worlds, examine)
 }

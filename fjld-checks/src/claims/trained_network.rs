@@ -1,7 +1,7 @@
 //! What the claims about invariance share: a trained network on real digits, written in other parameters.
 
 use crate::error::{Error, Result};
-use crate::evidence::{Check, Draw, Finding, Outcome, Spec, Worlds, worse};
+use crate::evidence::{Check, Draw, Finding, Outcome, Plan, Spec, worse};
 use crate::scenarios::reparameterization::metrics::Metric;
 use crate::scenarios::reparameterization::network::Gradients;
 use crate::scenarios::reparameterization::transformation::Transformation;
@@ -117,7 +117,7 @@ impl Rewriting {
 }
 
 /// A check that a metric of the trained network keeps its value.
-pub fn check(spec: Spec, worlds: Worlds<Rewriting>) -> Check {
+pub fn check(spec: Spec, worlds: impl Plan<Rewriting>) -> Check {
     Check::new(spec, worlds, |world, draw| {
         examine(world, draw)
             .unwrap_or_else(|error| Finding::new(Outcome::Undecided, 0, error.to_string()))

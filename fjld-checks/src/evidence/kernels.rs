@@ -1,6 +1,7 @@
 //! The statistical tests, each with the sample size that its error rates ask for.
 
 use super::ledger::Rates;
+use super::method::Method;
 use super::{Finding, Outcome, worse};
 use fjld_core::Interval;
 use statrs::distribution::{Binomial, Discrete, DiscreteCDF, Poisson};
@@ -48,6 +49,7 @@ pub fn kolmogorov(mut draws: Vec<f64>, cdf: impl Fn(f64) -> f64, rates: Rates) -
     );
     let mut finding = Finding::new(outcome, draws.len() as u64, summary);
     finding.effect = Some(distance);
+    finding.method = Some(Method::Kolmogorov);
     finding
 }
 

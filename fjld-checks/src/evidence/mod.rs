@@ -3,14 +3,19 @@
 //! A check examines three worlds by the same code: the real one; a world with a planted defect, which it must find violated; and a
 //! planted truth, in which the claim holds and which it must not find violated. What examines does not know which world it is in.
 
+mod check;
 pub mod kernels;
 pub mod ledger;
+pub mod method;
+pub mod proportion;
 pub mod rational;
+mod record;
 pub mod search;
 
-use crate::scenarios::store::RunStore;
-use fjld_core::rng::Seed;
-use ledger::Rates;
+pub use check::{Bench, Check, Draw, Family, Opened, Plan, Planted, World, Worlds};
+pub use record::{DefectRecord, Record, SampleSize, TruthRecord};
+
+use method::Method;
 use serde::{Deserialize, Serialize};
 
 /// Which sentence of a claim a check speaks to.
@@ -74,26 +79,6 @@ impl Size {
     }
 }
 
-/// The three worlds that a check examines.
-pub struct Worlds<W> {
-    /// What the claim is about.
-    pub real: W,
-    /// A world made to violate the claim, by at most twice [`Spec::detectable`].
-    pub defect: Planted<W>,
-    /// A world made so that the claim holds.
-    pub truth: Planted<W>,
-}
-
-/// A world made on purpose.
-pub struct Planted<W> {
-    /// What was planted, in words.
-    pub what: &'static str,
-    /// How large it is, in the unit of [`Spec::detectable`]; 0 for a truth.
-    pub size: f64,
-    /// The world.
-    pub world: W,
-}
-
 /// What examining one world found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
@@ -111,6 +96,10 @@ pub struct Finding {
     pub counterexample: Option<Counterexample>,
     /// Where the sentence does hold, found by the check itself.
     pub scope: Option<String>,
+    /// The method that found it, where that is not the usual one of the check's kind.
+    pub method: Option<Method>,
+    /// The fewest cases that the error rates ask for, where the check derives them.
+    pub needed: Option<u64>,
 }
 
 /// Whether a claim holds in a world.
@@ -147,7 +136,15 @@ impl Finding {
             summary: summary.into(),
             counterexample: None,
             scope: None,
+            method: None,
+            needed: None,
         }
+    }
+
+    /// The same with the fewest cases that the error rates ask for.
+    pub fn needing(mut self, needed: usize) -> Self {
+        self.needed = Some(needed as u64);
+        self
     }
 
     /// Two sides that ought to be the same to within `tolerance`, and were off by at most `worst`, relative, over `cases`. `compared`
@@ -190,201 +187,5 @@ pub fn worse(worst: f64, other: f64) -> f64 {
         other
     } else {
         worst
-    }
-}
-
-/// What a check draws on.
-#[derive(Clone, Copy)]
-pub struct Draw {
-    /// The stream of this check in this world.
-    pub seed: Seed,
-    /// The error rates it was given.
-    pub rates: Rates,
-}
-
-/// What the worlds of a check are built from.
-pub struct Bench<'a> {
-    /// The training runs of this audit.
-    pub runs: &'a RunStore,
-    /// The stream of this check, for building worlds.
-    pub seed: Seed,
-}
-
-type Body = dyn Fn(&Bench, Rates) -> crate::error::Result<Examined> + Send + Sync;
-
-/// A check: its promise, and the code that examines the three worlds.
-pub struct Check {
-    /// Its promise.
-    pub spec: Spec,
-    body: Box<Body>,
-}
-
-impl Check {
-    /// A check whose worlds are fixed.
-    pub fn new<W: Send + Sync + 'static>(
-        spec: Spec,
-        worlds: Worlds<W>,
-        examine: fn(&W, &Draw) -> Finding,
-    ) -> Self {
-        Self {
-            spec,
-            body: Box::new(move |bench, rates| {
-                Ok(Examined::of(&worlds, examine, bench.seed, rates))
-            }),
-        }
-    }
-
-    /// A check whose worlds are built from the audit's data or runs.
-    pub fn built<W: 'static>(
-        spec: Spec,
-        build: impl Fn(&Bench) -> crate::error::Result<Worlds<W>> + Send + Sync + 'static,
-        examine: fn(&W, &Draw) -> Finding,
-    ) -> Self {
-        Self {
-            spec,
-            body: Box::new(move |bench, rates| {
-                Ok(Examined::of(&build(bench)?, examine, bench.seed, rates))
-            }),
-        }
-    }
-
-    /// Whether the check spends error budget.
-    pub fn is_stochastic(&self) -> bool {
-        matches!(self.spec.kind, Kind::Statistical | Kind::Runs)
-    }
-
-    /// Examines the three worlds.
-    ///
-    /// # Errors
-    /// When a world can not be built.
-    pub fn run(&self, bench: &Bench, rates: Rates) -> crate::error::Result<Record> {
-        let Examined {
-            real,
-            defect,
-            truth,
-        } = (self.body)(bench, rates)?;
-        let spec = &self.spec;
-        let rates = self.is_stochastic().then_some(rates);
-        Ok(Record {
-            id: spec.id.to_owned(),
-            role: spec.role,
-            kind: spec.kind,
-            hypothesis: spec.hypothesis.to_owned(),
-            outcome: real.outcome,
-            summary: real.summary,
-            cases: real.cases,
-            effect: real.effect,
-            interval: real.interval,
-            tolerance: spec.tolerance,
-            detectable: spec.detectable.clone(),
-            false_alarm: rates.map_or(0.0, |r| r.false_alarm),
-            miss: rates.map_or(0.0, |r| r.miss),
-            planted_defect: defect,
-            planted_truth: truth,
-            counterexample: real.counterexample,
-            scope: real.scope,
-        })
-    }
-}
-
-/// What examining the three worlds of a check found.
-struct Examined {
-    real: Finding,
-    defect: DefectRecord,
-    truth: TruthRecord,
-}
-
-impl Examined {
-    fn of<W>(
-        worlds: &Worlds<W>,
-        examine: fn(&W, &Draw) -> Finding,
-        seed: Seed,
-        rates: Rates,
-    ) -> Self {
-        let look = |name: &str, world: &W| {
-            let seed = seed.derive(name);
-            examine(world, &Draw { seed, rates })
-        };
-        Self {
-            real: look("real", &worlds.real),
-            defect: DefectRecord {
-                what: worlds.defect.what.to_owned(),
-                size: worlds.defect.size,
-                caught: look("defect", &worlds.defect.world).outcome == Outcome::Violated,
-            },
-            truth: TruthRecord {
-                what: worlds.truth.what.to_owned(),
-                passed: look("truth", &worlds.truth.world).outcome == Outcome::Holds,
-            },
-        }
-    }
-}
-
-/// The evidence of one check, as `report.json` holds it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// The check's name within the claim.
-    pub id: String,
-    /// The sentence it speaks to.
-    pub role: Role,
-    /// How it reached its finding.
-    pub kind: Kind,
-    /// What was tested.
-    pub hypothesis: String,
-    /// What was found in the real world.
-    pub outcome: Outcome,
-    /// The same in one sentence.
-    pub summary: String,
-    /// How many cases, draws or runs were looked at.
-    pub cases: u64,
-    /// The measured quantity.
-    pub effect: Option<f64>,
-    /// Its interval.
-    pub interval: Option<[f64; 2]>,
-    /// The discrepancy that is not held against the claim.
-    pub tolerance: f64,
-    /// The smallest violation that would have been caught.
-    pub detectable: Size,
-    /// The chance of finding a violation where there is none (0 in exact arithmetic).
-    pub false_alarm: f64,
-    /// The chance of not finding one of the detectable size.
-    pub miss: f64,
-    /// What was planted to be caught.
-    pub planted_defect: DefectRecord,
-    /// What was planted to pass.
-    pub planted_truth: TruthRecord,
-    /// The smallest counterexample.
-    pub counterexample: Option<Counterexample>,
-    /// Where the sentence does hold, found by the check itself.
-    pub scope: Option<String>,
-}
-
-/// How a planted defect fared.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DefectRecord {
-    /// What was planted.
-    pub what: String,
-    /// Its size, in the unit of the record's `detectable`.
-    pub size: f64,
-    /// Whether the check found the claim violated there.
-    pub caught: bool,
-}
-
-/// How a planted truth fared.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TruthRecord {
-    /// What was planted.
-    pub what: String,
-    /// Whether the check found that the claim holds there.
-    pub passed: bool,
-}
-
-impl Record {
-    /// Whether the check may be believed: it caught the defect, passed the truth, and the defect was not larger than twice what the
-    /// check says it detects.
-    pub fn is_sound(&self) -> bool {
-        self.planted_defect.caught
-            && self.planted_truth.passed
-            && self.planted_defect.size <= 2.0 * self.detectable.size
     }
 }

@@ -1,5 +1,6 @@
 //! The report as Markdown: fits a pull request or a CI summary.
 
+use super::appendix;
 use super::terminal::budget;
 use super::{ClaimReport, Report};
 use crate::claims::multiverse::{Cell, Multiverse};
@@ -79,7 +80,7 @@ fn write_report(text: &mut String, report: &Report) -> std::fmt::Result {
     for claim in &report.claims {
         write_claim(text, claim)?;
     }
-    Ok(())
+    appendix::write(text, report)
 }
 
 fn write_truths(text: &mut String, report: &Report) -> std::fmt::Result {
@@ -234,7 +235,7 @@ fn write_check(text: &mut String, record: &Record) -> std::fmt::Result {
 }
 
 /// Text that can stand in a table.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }
 

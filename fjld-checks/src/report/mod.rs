@@ -1,5 +1,6 @@
 //! The result of an audit. [`Report`] is `report.json`; everything else is a view of it.
 
+mod appendix;
 mod markdown;
 pub mod pins;
 mod provenance;
@@ -8,6 +9,7 @@ pub mod standing;
 mod terminal;
 pub mod truths;
 
+pub use appendix::{Calibration, Judgement, MethodReport};
 pub use markdown::markdown;
 pub use provenance::Provenance;
 pub use read::read;
@@ -20,6 +22,7 @@ use crate::claims::{Claim, Origin, waiting};
 use crate::document::table::shipped;
 use crate::evidence::ledger::Budget;
 use crate::evidence::{Record, Role};
+use crate::nights::Nights;
 use crate::scenarios::store::hex;
 use crate::tier::Tier;
 use crate::verdict::{Verdict, judge};
@@ -56,6 +59,18 @@ pub struct Report {
     pub what_is_true: Vec<Truth>,
     /// The claims.
     pub claims: Vec<ClaimReport>,
+    /// The methods of the checks, each with what bounds its false alarms.
+    #[serde(default)]
+    pub methods: Vec<MethodReport>,
+    /// How often the stochastic checks alarm where their claim holds, as recorded.
+    #[serde(default)]
+    pub calibration: Option<Calibration>,
+    /// What checks say in worlds that violate their claim by known sizes, as recorded.
+    #[serde(default)]
+    pub judge: Option<Judgement>,
+    /// The stochastic checks over all nights of the ledger beside the report; there only where the ledger is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nights: Option<Nights>,
 }
 
 /// How many claims have each verdict.
@@ -239,6 +254,10 @@ impl Report {
             standings,
             checklist,
             what_is_true: truths::truths(&claims),
+            methods: MethodReport::of(&claims),
+            calibration: Some(Calibration::recorded()),
+            judge: Some(Judgement::recorded()),
+            nights: None,
             claims,
         }
     }
@@ -379,6 +398,9 @@ mod tests {
             assert!(removed.is_some(), "{key}");
         };
         remove(&mut json, "standings");
+        for key in ["methods", "calibration", "judge"] {
+            remove(&mut json, key);
+        }
         remove(&mut json["claims"][0], "reason");
         remove(&mut json["claims"][0]["document"], "standing");
         remove(&mut json["claims"][0]["document"], "lines");

@@ -64,6 +64,9 @@ pub fn terminal(report: &Report) -> String {
             n => format!("{n} checks got a planted world wrong, and what they say does not count"),
         },
     );
+    for sentence in super::appendix::sentences(report) {
+        line(&mut text, &sentence);
+    }
     for claim in report.claims.iter().filter(|c| c.reason.is_none()) {
         page(&mut text, claim);
     }

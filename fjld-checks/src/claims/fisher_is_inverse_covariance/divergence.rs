@@ -116,5 +116,6 @@ pub fn by_divergence() -> Check {
             world: family(0.0, false),
         },
     };
+    let worlds = worlds.violated_by(move |error| family(error, true));
     Check::new(spec, worlds, examine)
 }

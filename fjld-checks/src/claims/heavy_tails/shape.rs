@@ -119,7 +119,7 @@ fn examine(world: &Tails, draw: &Draw) -> Finding {
     let mut finding = Finding::new(outcome, (count * GROUPS) as u64, summary);
     finding.effect = Some(quotient);
     finding.interval = Some([q_interval.low, q_interval.high]);
-    finding
+    finding.needing((total / MARGIN).ceil() as usize)
 }
 
 /// Tyler's scatter of draws without a covariance has the shape of their scale.
@@ -147,5 +147,6 @@ pub fn shape_restored() -> Check {
             world: tails(None, 0.0),
         },
     };
+    let worlds = worlds.violated_by(move |stretch| tails(Some(1), stretch));
     Check::new(spec, worlds, examine)
 }

@@ -103,6 +103,7 @@ pub fn normal_noise() -> Check {
             world: world(ring(0.1).to_vec(), 1.0),
         },
     };
+    let worlds = worlds.violated_by(move |error| world(ring(1.0).to_vec(), 1.0 + error));
     Check::new(spec, worlds, examine_expansion)
 }
 
@@ -137,6 +138,7 @@ pub fn skewed_noise() -> Check {
             world: world(steps(0.2), 1.0),
         },
     };
+    let worlds = worlds.violated_by(move |error| world(steps(0.6), 1.0 + error));
     Check::new(spec, worlds, examine_expansion)
 }
 
