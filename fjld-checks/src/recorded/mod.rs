@@ -108,7 +108,7 @@ impl Sample {
 
 /// A check whose own errors are counted.
 pub struct Subject {
-    /// The claim that it belongs to; [`instruments::CLAIM`] for a test by itself.
+    /// The claim that it belongs to; `instruments` for a test by itself.
     pub claim: &'static str,
     /// The check.
     pub check: Check,
