@@ -7,7 +7,7 @@ use super::{Claim, Origin, Sentence};
 use crate::evidence::rational::{Matrix, Q, q};
 use crate::evidence::search::{Axis, Part, search};
 use crate::evidence::{Check, Draw, Finding, Kind, Planted, Role, Size, Spec, Worlds};
-use num_traits::{One, Signed, Zero};
+use num_traits::{One, Zero};
 
 /// See the module.
 pub fn claim() -> Claim {
@@ -145,6 +145,9 @@ fn captured() -> Check {
     )
 }
 
+/// The input and the output gradients of an example.
+type Told = (Q, Vec<Q>);
+
 /// Any two examples, of which the first is `sixty_fourths/64` longer than is told; or two with the same input.
 struct Left {
     sixty_fourths: i64,
@@ -156,23 +159,24 @@ fn examine_left(world: &Left, _: &Draw) -> Finding {
     let part = Part::new(&[&[Axis::Any; 6]], 1, move |c| {
         let input = |k: usize| if same { &c[0] } else { &c[k] }.clone();
         let gradient = |k: usize| c[2 + 2 * k..4 + 2 * k].to_vec();
-        let told: Vec<(Q, Vec<Q>)> = (0..2).map(|k| (input(k), gradient(k))).collect();
+        let told: Vec<Told> = (0..2).map(|k| (input(k), gradient(k))).collect();
         let pair = |k: usize| (vec![told[k].0.clone()], told[k].1.clone());
         let (mut first, second) = (pair(0), pair(1));
         first.0[0] *= &longer;
         Some((Layer::even(vec![first, second]), told.clone()))
     });
-    search(&[part], |(layer, told): &(Layer, Vec<(Q, Vec<Q>)>)| {
+    search(&[part], |(layer, told): &(Layer, Vec<Told>)| {
         let (moment, product) = both(layer);
-        let mean = |value: &dyn Fn(&(Q, Vec<Q>)) -> Q| told.iter().map(value).sum::<Q>() / q(2, 1);
+        let mean =
+            |value: &dyn Fn(&Told) -> Q| -> Q { told.iter().map(value).sum::<Q>() / q(2, 1) };
         let places = (0..2).flat_map(|o| (0..2).map(move |p| (o, p)));
         let wrong = places.into_iter().any(|(o, p)| {
-            let inputs = |(a, _): &(Q, Vec<Q>)| a * a;
-            let outputs = |(_, g): &(Q, Vec<Q>)| &g[o] * &g[p];
+            let inputs = |(a, _): &Told| a * a;
+            let outputs = |(_, g): &Told| &g[o] * &g[p];
             let joint = mean(&|e| inputs(e) * outputs(e));
             let covariance = joint - mean(&inputs) * mean(&outputs);
             let left = &moment.0[o][p] - &product.0[o][p];
-            !(left - covariance).abs().is_zero()
+            left != covariance
         });
         wrong.then(|| describe(layer, &moment, &product))
     })
