@@ -6,7 +6,7 @@
 use super::request::Unit;
 use crate::error::{Error, Result};
 use crate::moments::{FullMoments, Moments};
-use crate::ratio::{Estimates, Ratio, Summary, Undefined};
+use crate::ratio::{Estimates, Ratio, Undefined};
 use candle_core::{DType, Tensor};
 use faer::{Mat, Side};
 
@@ -280,7 +280,7 @@ impl Statistics {
         let interval = match isometric {
             // checks the level as well
             Some(moments) => match Ratio::estimate(&moments, level)?.estimates {
-                Ok(_) => Summary::of(&moments).map(|summary| summary.interval(level)),
+                Ok(estimates) => estimates.interval,
                 Err(reason) => Err(reason),
             },
             None => Err(Undefined::DrawsNotKept),

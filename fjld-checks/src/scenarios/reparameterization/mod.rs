@@ -143,10 +143,10 @@ impl ReparameterizationScenario {
     /// When candle fails or a metric refuses its input.
     pub fn run(&self) -> Result<Table> {
         let Trained { network, problem } = self.trained()?;
-        let all = Metric::ALL.map(|metric| (metric, network.gradients(&problem)));
+        let gradients = network.gradients(&problem)?;
         let mut before = Vec::new();
-        for (metric, gradients) in all {
-            before.push((metric, metric.of(&gradients?)?));
+        for metric in Metric::ALL {
+            before.push((metric, metric.of(&gradients)?));
         }
         let mut halves = Vec::new();
         let mut noise = vec![Vec::new(); Metric::ALL.len()];
