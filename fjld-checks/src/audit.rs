@@ -26,8 +26,28 @@ pub struct Options {
     pub claims: Vec<String>,
     /// Where finished runs are kept while others go on; `None` keeps nothing.
     pub folder: Option<PathBuf>,
+    /// A folder of data sets that are not built in.
+    pub data: Option<PathBuf>,
     /// How a copy of the document stands to the table of its lines, if there is one.
     pub binding: Option<Binding<'static>>,
+}
+
+impl Options {
+    /// Why a claim can not be judged here, with the command that would: the data of one of its scenarios are not there.
+    pub fn missing(&self, claim: &Claim) -> Option<String> {
+        let absent = |name: &&str| {
+            let needs = store::shipped(name).ok()?.needs()?;
+            (!needs.is_in(self.data.as_deref())).then_some(needs)
+        };
+        let set = claim.scenarios.iter().find_map(absent)?;
+        Some(format!(
+            "it takes {}; `fjld-checks report --tier {} --claim {} --data DIR` runs it where {}",
+            set.source,
+            self.tier.name(),
+            claim.id,
+            set.wanted()
+        ))
+    }
 }
 
 /// A finished audit.
@@ -66,15 +86,24 @@ pub fn run(options: &Options) -> Result<Audit> {
     let budget = claims::budget(&claims::all());
     let root = Seed::root(options.root_seed);
     let instruments = try_instruments(root);
-    let mut runs = RunStore::new(options.tier, root, options.folder.clone());
+    let mut runs =
+        RunStore::new(options.tier, root, options.folder.clone()).with_data(options.data.clone());
     let mut scenarios: Vec<&str> = claims.iter().flat_map(|c| c.scenarios).copied().collect();
     scenarios.sort_unstable();
     scenarios.dedup();
     for name in scenarios {
-        runs.run(&store::shipped(name)?)?;
+        let scenario = store::shipped(name)?;
+        let needs = scenario.needs();
+        if needs.is_none_or(|set| set.is_in(options.data.as_deref())) {
+            runs.run(&scenario)?;
+        } else {
+            runs.take_recording(name)?;
+        }
     }
+    let can_run = |claim: &Claim| claim.scenarios.iter().all(|name| runs.get(name).is_ok());
     let jobs: Vec<(&Claim, &Check)> = claims
         .iter()
+        .filter(|claim| can_run(claim))
         .flat_map(|claim| claim.checks.iter().map(move |check| (claim, check)))
         .collect();
     let records = jobs
@@ -85,13 +114,25 @@ pub fn run(options: &Options) -> Result<Audit> {
                 runs: &runs,
                 seed: root.derive(claim.id).derive(check.spec.id),
             };
-            check.run(&bench, Rates::of_one_slot())
+            let mut record = check.run(&bench, Rates::of_one_slot())?;
+            let recorded = claim.scenarios.iter();
+            for label in recorded.filter_map(|name| runs.recorded_label(name)) {
+                record.summary = format!("{label}: {}", record.summary);
+            }
+            Ok(record)
         })
         .collect::<Result<Vec<Record>>>()?;
     let mut records = records.into_iter();
     let judged = claims
         .iter()
-        .map(|claim| (claim, records.by_ref().take(claim.checks.len()).collect()))
+        .map(|claim| {
+            let own = if can_run(claim) {
+                claim.checks.len()
+            } else {
+                0
+            };
+            (claim, records.by_ref().take(own).collect())
+        })
         .collect();
     let mut report = Report::new(options, budget, instruments, judged);
     for claim in &mut report.claims {

@@ -14,6 +14,8 @@ use fjld_checks::plan_samples::{self, parse_half_width, plan_samples};
 use fjld_checks::recorded::{calibration, judge, subjects};
 use fjld_checks::replay::{Agreement, replay};
 use fjld_checks::report::{self, Provenance, Report, markdown, pins, terminal};
+use fjld_checks::scenarios::data::folder;
+use fjld_checks::scenarios::recorded;
 use fjld_checks::scenarios::store::RunStore;
 use fjld_checks::scenarios::{self, Scenario};
 use fjld_checks::tier::Tier;
@@ -58,6 +60,8 @@ enum Command {
     Calibrate(CalibrateArgs),
     /// Count what the checks say in worlds that violate their claim by known sizes, and record it
     Judge(JudgeArgs),
+    /// List the data sets, whether they are there, and whether their bytes are the known ones
+    Data(DataArgs),
     /// Say how many draws a wanted precision of C takes, from a pilot
     PlanSamples(PlanSamplesArgs),
 }
@@ -167,6 +171,25 @@ struct ReplayArgs {
         default_value = "target/fjld-report/report.json"
     )]
     from: PathBuf,
+    /// The folder of data sets that the report was made with
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct DataArgs {
+    #[command(subcommand)]
+    command: DataCommand,
+}
+
+#[derive(Subcommand)]
+enum DataCommand {
+    /// Every data set, and what has to lie where
+    List {
+        /// A folder of data sets
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+    },
 }
 
 #[derive(Args)]
@@ -283,6 +306,12 @@ impl Cli {
             Command::PlanSamples(args) => plan(args),
             Command::Calibrate(args) => calibrate(&args),
             Command::Judge(args) => judge_checks(&args),
+            Command::Data(DataArgs {
+                command: DataCommand::List { data },
+            }) => {
+                print(&folder::list(data.as_deref())?)?;
+                Ok(Exit::Done)
+            }
         }
     }
 }
@@ -344,6 +373,7 @@ fn report(args: ReportArgs) -> Result<Exit> {
         root_seed,
         claims: args.claim,
         folder: Some(args.out.clone()),
+        data: args.shared.data,
         binding,
     })?;
     add_night(&mut audit.report, &args.out.join(nights::FILE), args.fresh)?;
@@ -447,10 +477,20 @@ fn run(args: &RunArgs) -> Result<Exit> {
         Scenario::Training(scenario) => {
             let root = Seed::root(ROOT_SEED);
             eprintln!("root seed {ROOT_SEED}, tier {}", args.tier.name());
-            let mut runs = RunStore::new(args.tier, root, Some(args.out.clone()));
+            if let Some(rate) = scenario.entropy_rate() {
+                eprintln!("the language leaves {rate:.4} nats open a character");
+            }
+            let mut runs = RunStore::new(args.tier, root, Some(args.out.clone()))
+                .with_data(args.shared.data.clone());
             runs.run(&scenario)?;
             runs.write(&args.out)?;
             let evidence = runs.get(&scenario.name)?;
+            let text = std::fs::read_to_string(&args.scenario)
+                .map_err(|e| Error::file("read", &args.scenario, &e))?;
+            let lines = evidence.json_lines();
+            let provenance = recorded::Provenance::of(&scenario.name, &text, args.tier, &lines);
+            let path = args.out.join(format!("evidence/{}.json", scenario.name));
+            write_whole(&path, to_json(&provenance).as_bytes())?;
             print(&if args.json {
                 evidence.json_lines()
             } else {
@@ -479,7 +519,7 @@ fn measure_files(args: MeasureArgs) -> Result<Exit> {
 }
 
 fn replay_claim(args: &ReplayArgs) -> Result<Exit> {
-    let agreement = replay(&args.what, &report::read(&args.from)?)?;
+    let agreement = replay(&args.what, &report::read(&args.from)?, args.data.clone())?;
     print(&format!("{}: {}\n", args.what, agreement.name()))?;
     Ok(match agreement {
         Agreement::BitEqual | Agreement::WithinBudget => Exit::Done,

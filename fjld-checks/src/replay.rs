@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::evidence::Record;
 use crate::report::Report;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// How a replay compares with the report it was taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -29,11 +30,11 @@ impl Agreement {
     }
 }
 
-/// Judges `CLAIM` or `CLAIM/CHECK` of a report again, at its tier and seed, and compares the evidence.
+/// Judges `CLAIM` or `CLAIM/CHECK` of a report again, at its tier and seed and on the data sets in a folder, and compares the evidence.
 ///
 /// # Errors
 /// When the report does not hold the claim or check, or the audit fails.
-pub fn replay(what: &str, report: &Report) -> Result<Agreement> {
+pub fn replay(what: &str, report: &Report, data: Option<PathBuf>) -> Result<Agreement> {
     let (id, check) = match what.split_once('/') {
         Some((id, check)) => (id, Some(check)),
         None => (what, None),
@@ -58,6 +59,7 @@ pub fn replay(what: &str, report: &Report) -> Result<Agreement> {
     let again = audit::run(&Options {
         tier: report.tier,
         root_seed: report.root_seed,
+        data,
         claims: vec![id.to_owned()],
         folder: None,
         binding: None,

@@ -8,7 +8,7 @@ use crate::document::table::{Class, shipped};
 use crate::evidence::{Kind, Role};
 use crate::scenarios::measurement::Estimator;
 use crate::scenarios::store::Evidence;
-use crate::scenarios::training::{Curve, Labels};
+use crate::scenarios::training::{Control, Curve};
 use crate::verdict::Verdict;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -177,18 +177,18 @@ pub fn claims_table(claims: &[Claim]) -> String {
 /// What a scenario's runs showed, averaged over seeds: `C` at the first and last reading, and accuracy.
 pub fn evidence_table(evidence: &Evidence) -> String {
     let mut text = format!(
-        "{:<10} {:<12} {:>6} {:>12} {:>12} {:>16}\n",
-        "labels", "estimator", "batch", "C at first", "C at last", "last accuracy"
+        "{:<15} {:<12} {:>6} {:>12} {:>12} {:>16}\n",
+        "control", "estimator", "batch", "C at first", "C at last", "last accuracy"
     );
-    for labels in [Labels::True, Labels::Shuffled] {
+    let mut controls: Vec<_> = evidence.curves.iter().map(|c| c.item.control).collect();
+    controls.sort_unstable();
+    controls.dedup();
+    for control in controls {
         let curves: Vec<&Curve> = evidence
             .curves
             .iter()
-            .filter(|c| c.item.labels == labels)
+            .filter(|c| c.item.control == control)
             .collect();
-        if curves.is_empty() {
-            continue;
-        }
         let mean = |of: &dyn Fn(&Curve) -> Option<f64>| -> String {
             let values: Option<Vec<f64>> = curves.iter().map(|c| of(c)).collect();
             values.map_or("undefined".into(), |v| {
@@ -201,13 +201,10 @@ pub fn evidence_table(evidence: &Evidence) -> String {
                 let series = |c: &Curve| c.series(estimator, batch);
                 let first = mean(&|c| series(c).first().copied().flatten());
                 let last = mean(&|c| series(c).last().copied().flatten());
-                let labels = match labels {
-                    Labels::True => "true",
-                    Labels::Shuffled => "shuffled",
-                };
+                let control = control.map_or("none", Control::name);
                 writeln!(
                     text,
-                    "{labels:<10} {:<12} {batch:>6} {first:>12} {last:>12} {accuracy:>16}",
+                    "{control:<15} {:<12} {batch:>6} {first:>12} {last:>12} {accuracy:>16}",
                     estimator.name()
                 )
                 .expect("a string takes what is written to it");

@@ -82,7 +82,7 @@ fn a_claim_is_listed_with_all_its_lines_and_one_without_checks_with_the_reason()
     assert_eq!(line(0), &expected(79, "part"));
     assert_eq!(line(1), &expected(82, "claim"));
     assert_eq!(claim("theorem-1")["unexamined"], Value::Null);
-    for (id, verdict) in [("config-gpt", "not_run"), ("future-work", "not_testable")] {
+    for (id, verdict) in [("universal", "not_run"), ("future-work", "not_testable")] {
         let unexamined = &claim(id)["unexamined"];
         assert_eq!(unexamined["verdict"], verdict);
         assert!(
@@ -99,7 +99,7 @@ fn a_report_gives_a_claim_that_is_not_examined_its_verdict_and_reason() {
     let out = folder.path().join("r").display().to_string();
     let claims = [
         "--claim",
-        "config-gpt",
+        "universal",
         "--claim",
         "future-work",
         "--claim",

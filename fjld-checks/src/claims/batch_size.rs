@@ -256,7 +256,7 @@ const STEPS: usize = 30;
 fn network(bench: &Bench, copies: usize) -> Result<Source> {
     let device = Device::Cpu;
     let scenario = store::shipped("digits-mlp")?;
-    let (train, _) = scenario.split(bench.seed.derive("split"));
+    let (train, _) = scenario.split(bench.seed.derive("split"), None)?;
     let (inputs, labels) = train.tensors(&device)?;
     let model = Mlp::new(&scenario.widths(), bench.seed.derive("weights"), &device)?;
     let generator = &mut bench.seed.derive("training").generator();

@@ -6,6 +6,12 @@ mod comparison_laplace;
 mod comparison_natural_gradient;
 mod comparison_ntk;
 mod comparison_vi;
+mod config;
+mod config_cifar;
+mod config_gpt;
+mod config_mnist;
+mod config_modular;
+mod crossing;
 mod descent_boundary;
 mod diagonal_boundary;
 mod diagonal_dominance;
@@ -16,6 +22,7 @@ mod entropy_production;
 mod entropy_rate;
 mod fisher_is_inverse_covariance;
 mod full_fisher;
+mod grokking;
 mod hadamard_exact;
 mod heavy_tails;
 mod high_fisher_success;
@@ -175,6 +182,11 @@ fn examined() -> Vec<Claim> {
         phase_precedes_accuracy::claim(),
         ratio_tracks_accuracy::claim(),
         necessary_not_sufficient::claim(),
+        config_mnist::claim(),
+        config_modular::claim(),
+        config_cifar::claim(),
+        config_gpt::claim(),
+        grokking::claim(),
     ]
 }
 

@@ -3,7 +3,7 @@
 //! here; so does the region, if there is one, in which the sentence would be true.
 
 use super::runs::{Runs, SCENARIO};
-use super::{phase_precedes_accuracy, ratio_tracks_accuracy};
+use super::{crossing, grokking, ratio_tracks_accuracy};
 use crate::error::Result;
 use crate::scenarios::measurement::Estimator;
 use crate::scenarios::store::RunStore;
@@ -56,12 +56,13 @@ impl Cell {
 /// # Errors
 /// When the runs are not there.
 pub fn of(id: &str, runs: &RunStore) -> Result<Option<Multiverse>> {
-    let grid = match id {
-        "phase-precedes-accuracy" => phase_precedes_accuracy::multiverse,
-        "ratio-tracks-accuracy" => ratio_tracks_accuracy::multiverse,
+    let (scenario, grid): (_, fn(&[Runs; 2]) -> Multiverse) = match id {
+        "phase-precedes-accuracy" => (SCENARIO, crossing::multiverse),
+        "ratio-tracks-accuracy" => (SCENARIO, ratio_tracks_accuracy::multiverse),
+        "grokking" => (grokking::SCENARIO, crossing::multiverse),
         _ => return Ok(None),
     };
-    let evidence = runs.get(SCENARIO)?;
+    let evidence = runs.get(scenario)?;
     let both = [Estimator::Minibatch, Estimator::PerExample];
     Ok(Some(grid(
         &both.map(|estimator| Runs::of(evidence, estimator)),

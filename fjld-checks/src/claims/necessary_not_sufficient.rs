@@ -7,7 +7,7 @@ use crate::evidence::ledger::Rates;
 use crate::evidence::{Bench, Check, Draw, Finding, Kind, Planted, Role, Size, Spec, Worlds};
 use crate::scenarios::measurement::Estimator;
 use crate::scenarios::store;
-use crate::scenarios::training::{Curve, Labels};
+use crate::scenarios::training::Curve;
 use crate::tier::Tier;
 
 /// See the module.
@@ -80,14 +80,11 @@ fn insufficient() -> Check {
     };
     let build = |bench: &Bench| {
         let real = Runs::of(bench.runs.get(runs::SCENARIO)?, Estimator::PerExample);
-        let made_up = |labels: Labels| {
-            let mut made = Runs::made_up(&real, |_, _, _| 2.0);
-            if labels == Labels::True {
-                made.controls = made.runs.clone();
-            }
-            made
+        let truth = Runs::made_up(&real, |_, _, _| 2.0);
+        let defect = Runs {
+            controls: truth.runs.clone(),
+            ..truth.clone()
         };
-        let (defect, truth) = (made_up(Labels::True), made_up(Labels::Shuffled));
         Ok(Worlds {
             real,
             defect: Planted {

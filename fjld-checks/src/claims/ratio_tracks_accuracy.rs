@@ -4,7 +4,7 @@ use super::multiverse::{self, Multiverse};
 use super::runs::{self, Fate, Runs};
 use super::{Claim, Origin, Sentence};
 use crate::evidence::{Draw, Finding};
-use crate::scenarios::training::{Curve, Labels};
+use crate::scenarios::training::Curve;
 use statrs::statistics::Statistics;
 
 /// See the module.
@@ -23,6 +23,7 @@ pub fn claim() -> Claim {
         corrected: None,
         scenarios: &[runs::SCENARIO],
         checks: runs::checks(
+            runs::SCENARIO,
             "runs in which C and accuracy correlate by 0.6",
             "runs in which C and accuracy correlate by 0.8, and controls in which they hardly do",
             plant,
@@ -37,12 +38,12 @@ const THRESHOLD: f64 = 0.7;
 /// `C` is the accuracy and a fast square wave, which is no part of the climb: of height 0.5, or 0.28.
 fn plant(real: &Runs) -> [Runs; 2] {
     [0.5, 0.28].map(|height| {
-        Runs::made_up(real, |labels, k, accuracy| {
+        Runs::made_up(real, |control, k, accuracy| {
             let wave = if k % 2 == 0 { height } else { -height };
-            match labels {
-                Labels::True => accuracy + wave,
+            match control {
+                None => accuracy + wave,
                 // twice as slow as the control's accuracy changes
-                Labels::Shuffled => 0.1 * (k / 2 % 2) as f64,
+                Some(_) => 0.1 * (k / 2 % 2) as f64,
             }
         })
     })

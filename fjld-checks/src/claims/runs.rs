@@ -5,22 +5,24 @@ use crate::evidence::ledger::Rates;
 use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
 use crate::scenarios::measurement::{Estimator, Value};
 use crate::scenarios::store::{self, Evidence};
-use crate::scenarios::training::{Curve, Item, Labels, Reading};
+use crate::scenarios::training::{Control, Curve, Item, Reading};
 use crate::tier::Tier;
 
 /// The runs of a scenario as one estimator sees them.
 #[derive(Clone)]
 pub struct Runs {
-    /// Training on the true labels.
+    /// The plain ones.
     pub runs: Vec<Curve>,
-    /// Training on shuffled ones.
+    /// Those with a control.
     pub controls: Vec<Curve>,
     /// The measurement batches, each of which the sentence must be true at.
     pub batch_sizes: Vec<usize>,
     /// Which estimate of `C` is looked at.
     pub estimator: Estimator,
-    /// Test images, which accuracies are shares of.
+    /// Test labels, which accuracies are shares of.
     pub test_examples: usize,
+    /// A guess is right once in as many.
+    pub classes: usize,
 }
 
 /// How the sentence fares in one run.
@@ -34,7 +36,7 @@ pub enum Fate {
     Undecided,
 }
 
-/// The scenario whose runs are judged.
+/// The scenario that the sentences about training in general are judged by.
 pub const SCENARIO: &str = "digits-mlp";
 
 /// A test of one measurement batch: the false alarms of `cells` of them add up to those of a check.
@@ -43,16 +45,17 @@ fn cell_test(runs: u64, cells: usize, mut rates: Rates) -> RunTest {
     RunTest::new(runs, rates)
 }
 
-/// The checks of a sentence about training runs, one an estimator. `plant` makes a defect and a truth as large as the real thing; in
+/// The checks of a sentence about the runs of a scenario, one an estimator. `plant` makes a defect and a truth as large as the real thing; in
 /// the planted defect every run violates the sentence.
 pub fn checks(
+    name: &'static str,
     defect: &'static str,
     truth: &'static str,
     plant: fn(&Runs) -> [Runs; 2],
     examine: fn(&Runs, &Draw) -> Finding,
 ) -> Vec<Check> {
     // what the default report promises
-    let scenario = store::shipped(SCENARIO).expect("a test reads every shipped scenario");
+    let scenario = store::shipped(name).expect("a test reads every shipped scenario");
     let seeds = scenario.seeds(Tier::Standard);
     let cells = scenario.batch_sizes().len();
     let detectable = cell_test(seeds, cells, Rates::of_one_slot()).detectable();
@@ -67,7 +70,7 @@ pub fn checks(
             detectable: Size::of(&promise, detectable),
         };
         let build = move |bench: &crate::evidence::Bench| {
-            let real = Runs::of(bench.runs.get(SCENARIO)?, estimator);
+            let real = Runs::of(bench.runs.get(name)?, estimator);
             let [planted_defect, planted_truth] = plant(&real);
             Ok(Worlds {
                 real,
@@ -102,30 +105,29 @@ pub fn checks(
 impl Runs {
     /// The runs of a scenario by one estimator.
     pub fn of(evidence: &Evidence, estimator: Estimator) -> Self {
-        let with = |labels| {
-            let curves = evidence.curves.iter().filter(|c| c.item.labels == labels);
-            curves.cloned().collect()
-        };
+        let curves = evidence.curves.iter().cloned();
+        let (runs, controls) = curves.partition(|c| c.item.control.is_none());
         Self {
-            runs: with(Labels::True),
-            controls: with(Labels::Shuffled),
+            runs,
+            controls,
             batch_sizes: evidence.batch_sizes.clone(),
             estimator,
             test_examples: evidence.test_examples,
+            classes: evidence.classes,
         }
     }
 
     /// As many made-up runs, measured at batch 1: accuracy climbs from chance to 0.9 in the middle of twenty readings, and `C` is
     /// what `c` says for the number of a reading and its accuracy.
-    pub fn made_up(like: &Self, c: impl Fn(Labels, usize, f64) -> f64) -> Self {
-        let curve = |index: usize, labels: Labels| {
+    pub fn made_up(like: &Self, c: impl Fn(Option<Control>, usize, f64) -> f64) -> Self {
+        let curve = |item: Item| {
             let readings = (0..20)
                 .map(|k| {
                     let climb = 1.0 / (1.0 + (-(k as f64 - 10.0)).exp());
-                    let accuracy = match labels {
-                        Labels::True => 0.1 + 0.8 * climb,
+                    let accuracy = match item.control {
+                        None => 0.1 + 0.8 * climb,
                         // one image more or less, so that a correlation with it exists
-                        Labels::Shuffled => 0.1 + 0.001 * (k % 2) as f64,
+                        Some(_) => 0.1 + 0.001 * (k % 2) as f64,
                     };
                     Reading {
                         step: k as u64,
@@ -134,26 +136,34 @@ impl Runs {
                         values: vec![Value {
                             estimator: like.estimator,
                             batch_size: 1,
-                            c: Some(c(labels, k, accuracy)),
+                            c: Some(c(item.control, k, accuracy)),
                             interval: None,
                         }],
                     }
                 })
                 .collect();
-            let seed = index as u64;
-            Curve {
-                item: Item { seed, labels },
-                readings,
-            }
+            Curve { item, readings }
         };
-        let curves = |n: usize, labels| (0..n).map(|i| curve(i, labels)).collect();
+        let curves = |like: &[Curve]| like.iter().map(|c| curve(c.item)).collect();
         Self {
-            runs: curves(like.runs.len(), Labels::True),
-            controls: curves(like.controls.len(), Labels::Shuffled),
+            runs: curves(&like.runs),
+            controls: curves(&like.controls),
             batch_sizes: vec![1],
             estimator: like.estimator,
             test_examples: like.test_examples,
+            classes: like.classes,
         }
+    }
+
+    /// Whether at least half of the runs with some control show the same.
+    fn also_in_control(&self, shows: impl Fn(&Curve) -> bool) -> bool {
+        let mut kinds: Vec<_> = self.controls.iter().map(|c| c.item.control).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds.into_iter().any(|kind| {
+            let own = self.controls.iter().filter(|c| c.item.control == kind);
+            2 * own.clone().filter(|c| shows(c)).count() >= own.count()
+        })
     }
 
     /// Judges a sentence that does not name the measurement batch: it must hold at each. `fate` judges one run; `in_control` says
@@ -171,12 +181,7 @@ impl Runs {
             let fates: Vec<Fate> = self.runs.iter().map(|r| fate(self, r, batch)).collect();
             let count = |f: Fate| fates.iter().filter(|&&g| g == f).count() as u64;
             let (failed, undecided) = (count(Fate::Fails), count(Fate::Undecided));
-            let shown = self
-                .controls
-                .iter()
-                .filter(|c| in_control(self, c, batch))
-                .count();
-            let also_in_control = 2 * shown >= self.controls.len().max(1);
+            let also_in_control = self.also_in_control(|c| in_control(self, c, batch));
             let mut line = format!(
                 "{} of {} runs at batch {batch}",
                 count(Fate::Holds),

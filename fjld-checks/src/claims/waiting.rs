@@ -96,36 +96,6 @@ const WAITING: &[Waiting] = &[
         "neither data, model, batch size nor optimiser are named; what the loop does measure is judged by listing-diagonal, and the rise through 1 by the claims on training",
     ),
     not_run(
-        "config-mnist",
-        (242, "Known Working Configurations", "validated"),
-        "On MNIST, C of a two-layer perceptron is 0.1 to 0.3 at the start and 5 to 10 at convergence.",
-        NO_SCENARIO,
-    ),
-    not_run(
-        "config-modular",
-        (243, "Known Working Configurations", "validated"),
-        "In modular arithmetic, C of a one-layer network is 0.05 to 0.15 at the start and 20 to 50 at convergence.",
-        NO_SCENARIO,
-    ),
-    not_run(
-        "config-cifar",
-        (244, "Known Working Configurations", "validated"),
-        "On CIFAR-10, C of a ResNet-18 is 0.2 to 0.5 at the start and 2 to 8 at convergence.",
-        NO_SCENARIO,
-    ),
-    not_run(
-        "config-gpt",
-        (245, "Known Working Configurations", "partial"),
-        "In language modelling, C of a transformer is 0.3 to 0.7 at the start and 3 to 12 at convergence.",
-        NO_SCENARIO,
-    ),
-    not_run(
-        "grokking",
-        (254, "Strong Claims (Well-Supported)", "validated"),
-        "In modular arithmetic C passes 1 before the network generalises, and that explains grokking.",
-        NO_SCENARIO,
-    ),
-    not_run(
         "polynomial",
         (254, "Strong Claims (Well-Supported)", "validated"),
         "In polynomial regression C passes 1 before the fit generalises.",

@@ -212,7 +212,8 @@ impl Report {
                     .binding
                     .as_ref()
                     .is_some_and(|b| b.has_lapsed(claim.id));
-                let mut report = ClaimReport::new(claim, records);
+                let missing = options.missing(claim).filter(|_| records.is_empty());
+                let mut report = ClaimReport::new(claim, records, missing);
                 if broken {
                     report.lapse(Verdict::Inconclusive, "the suite's own baseline failed");
                 } else if gone {
@@ -290,7 +291,7 @@ impl Summary {
 }
 
 impl ClaimReport {
-    fn new(claim: &Claim, checks: Vec<Record>) -> Self {
+    fn new(claim: &Claim, checks: Vec<Record>, missing: Option<String>) -> Self {
         // a scope is shown by checks of its own, or found by the checks of the sentence
         let shown = judge(&checks, Role::HoldsWhen).stands();
         let holds_when = match claim.holds_when {
@@ -319,7 +320,7 @@ impl ClaimReport {
                 lines: shipped().lines_of(claim.id).map(|l| l.number).collect(),
             }),
             verdict,
-            reason: unexamined.map(|why| why.reason().to_owned()),
+            reason: unexamined.map(|why| why.reason().to_owned()).or(missing),
             lapsed: None,
             holds_when,
             corrected: claim.corrected.map(|statement| CorrectedReport {
@@ -369,6 +370,7 @@ mod tests {
             root_seed: 1,
             claims: Vec::new(),
             folder: None,
+            data: None,
             binding: None,
         };
         let instrument = Instrument {

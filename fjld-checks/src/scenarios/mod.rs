@@ -1,12 +1,18 @@
 //! Experiments as data: reading `scenarios/*.toml`, and running them.
 
+pub mod curve;
 pub mod data;
 pub mod gaussian;
+mod loader;
 pub mod measurement;
-pub mod mlp;
+pub mod models;
+pub mod optimiser;
+pub mod recorded;
 pub mod reparameterization;
 pub mod store;
 pub mod training;
+
+pub use models::mlp;
 
 use crate::error::{Error, Result};
 use serde::Deserialize;
@@ -135,11 +141,22 @@ mod tests {
             "some.toml: kind is \"dance\"; accepted are \"training\", \"gaussian\" and \"reparameterization\""
         );
         assert!(refusal("schema = \"x\"\nkind = \"gaussian\"").contains("\"fjld-scenario/1\""));
-        let said = refusal(&DIGITS.replace("name = \"digits\"", "name = \"mnist\""));
+        let said = refusal(&DIGITS.replace("name = \"digits\"", "name = \"letters\""));
         assert!(
-            said.contains("unknown variant `mnist`, expected `digits`"),
+            said.contains(
+                "unknown variant `letters`, expected one of `digits`, `modular-addition`"
+            ),
             "{said}"
         );
+    }
+
+    #[test]
+    fn a_control_that_would_change_nothing_is_refused() {
+        let with = |control: &str| refusal(&DIGITS.replace("shuffled-labels", control));
+        let said = with("shuffled-characters");
+        assert!(said.contains("data.name is no text"), "{said}");
+        let said = with("no-weight-decay");
+        assert!(said.contains("training.weight_decay is 0"), "{said}");
     }
 
     #[test]

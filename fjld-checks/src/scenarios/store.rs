@@ -1,39 +1,62 @@
 //! The training runs of one audit: executed in parallel, kept as they finish, resumed after an interruption.
 
 use super::measurement::Estimator;
-use super::training::{Curve, Item, Labels, TrainingScenario};
-use super::{Scenario, parse};
+use super::training::{Curve, Item, TrainingScenario};
+use super::{Scenario, parse, recorded};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::tier::Tier;
 use fjld_core::rng::Seed;
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// The training scenarios that claims draw on, by name.
-const SHIPPED: [(&str, &str); 1] = [(
-    "digits-mlp",
-    include_str!("../../../scenarios/digits-mlp.toml"),
-)];
+const SHIPPED: [(&str, &str); 5] = [
+    (
+        "digits-mlp",
+        include_str!("../../../scenarios/digits-mlp.toml"),
+    ),
+    (
+        "modular-grokking",
+        include_str!("../../../scenarios/modular-grokking.toml"),
+    ),
+    (
+        "mnist-mlp",
+        include_str!("../../../scenarios/mnist-mlp.toml"),
+    ),
+    (
+        "cifar-resnet18",
+        include_str!("../../../scenarios/cifar-resnet18.toml"),
+    ),
+    ("gpt", include_str!("../../../scenarios/gpt.toml")),
+];
 
 /// The scenario of this name that is built into the program.
 ///
 /// # Errors
 /// When there is none.
 pub fn shipped(name: &str) -> Result<TrainingScenario> {
-    let Some((_, text)) = SHIPPED.iter().find(|(n, _)| *n == name) else {
-        return Err(Error::input(format!(
-            "no training scenario is called \"{name}\""
-        )));
-    };
-    match parse(text, name)? {
+    match parse(shipped_text(name)?, name)? {
         Scenario::Training(scenario) => Ok(scenario),
         _ => Err(Error::input(format!("\"{name}\" is no training scenario"))),
     }
+}
+
+/// The text of its file.
+///
+/// # Errors
+/// When there is none of this name.
+pub fn shipped_text(name: &str) -> Result<&'static str> {
+    let found = SHIPPED.iter().find(|(n, _)| *n == name);
+    found
+        .map(|(_, text)| *text)
+        .ok_or_else(|| Error::input(format!("no training scenario is called \"{name}\"")))
 }
 
 /// What a scenario's runs showed.
@@ -43,47 +66,60 @@ pub struct Evidence {
     pub scenario: String,
     /// Its measurement batches.
     pub batch_sizes: Vec<usize>,
-    /// How many examples accuracy is a share of.
+    /// How many labels accuracy is a share of.
     pub test_examples: usize,
+    /// A guess is right once in as many.
+    pub classes: usize,
     /// A curve for each run, in the order of [`TrainingScenario::items`].
     pub curves: Vec<Curve>,
 }
 
 /// One measurement, a line of `evidence/*.jsonl`.
-#[derive(Serialize)]
-struct Line<'a> {
-    scenario: &'a str,
-    seed: u64,
-    control: Option<&'static str>,
-    step: u64,
-    unit: &'static str,
-    batch_size: usize,
-    estimator: &'static str,
-    value: Option<f64>,
-    interval: Option<[f64; 2]>,
-    accuracy: f64,
-    loss: f64,
+#[derive(Serialize, Deserialize)]
+pub(super) struct Line<'a> {
+    pub scenario: Cow<'a, str>,
+    pub seed: u64,
+    pub control: Option<Cow<'a, str>>,
+    pub step: u64,
+    pub unit: Cow<'a, str>,
+    pub batch_size: usize,
+    pub estimator: Cow<'a, str>,
+    pub value: Option<f64>,
+    pub interval: Option<[f64; 2]>,
+    pub accuracy: f64,
+    pub loss: f64,
 }
 
 impl Evidence {
+    /// Evidence of a scenario without a run.
+    pub fn none_of(scenario: &TrainingScenario) -> Self {
+        Self {
+            scenario: scenario.name.clone(),
+            batch_sizes: scenario.batch_sizes().to_vec(),
+            test_examples: scenario.test_examples(),
+            classes: scenario.classes(),
+            curves: Vec::new(),
+        }
+    }
+
     /// Every measurement as a line of JSON.
     pub fn json_lines(&self) -> String {
         let mut lines = String::new();
         for curve in &self.curves {
-            let control = (curve.item.labels == Labels::Shuffled).then_some("shuffled-labels");
+            let control = curve.item.control.map(|c| Cow::from(c.name()));
             for reading in &curve.readings {
                 for value in &reading.values {
                     let line = Line {
-                        scenario: &self.scenario,
+                        scenario: Cow::from(&self.scenario),
                         seed: curve.item.seed,
-                        control,
+                        control: control.clone(),
                         step: reading.step,
                         unit: match value.estimator {
-                            Estimator::Minibatch => "minibatch",
-                            Estimator::PerExample => "example",
+                            Estimator::Minibatch => "minibatch".into(),
+                            Estimator::PerExample => "example".into(),
                         },
                         batch_size: value.batch_size,
-                        estimator: value.estimator.name(),
+                        estimator: value.estimator.name().into(),
                         value: value.c,
                         interval: value.interval,
                         accuracy: reading.accuracy,
@@ -104,7 +140,11 @@ pub struct RunStore {
     root: Seed,
     /// Where finished runs are kept until all are; `None` keeps nothing.
     folder: Option<PathBuf>,
+    /// A folder of data sets.
+    data: Option<PathBuf>,
     done: BTreeMap<String, Evidence>,
+    /// What stands in for runs whose data are not there, and where it comes from.
+    recorded: BTreeMap<String, (recorded::Provenance, Evidence)>,
 }
 
 impl RunStore {
@@ -115,20 +155,47 @@ impl RunStore {
             tier,
             root,
             folder,
+            data: None,
             done: BTreeMap::new(),
+            recorded: BTreeMap::new(),
         }
     }
 
-    /// The evidence of a scenario that was run.
-    ///
-    /// # Errors
-    /// When it was not.
-    pub fn get(&self, name: &str) -> Result<&Evidence> {
-        let missing = || Error::input(format!("scenario \"{name}\" was not run in this audit"));
-        self.done.get(name).ok_or_else(missing)
+    /// With a folder of data sets.
+    #[must_use]
+    pub fn with_data(mut self, data: Option<PathBuf>) -> Self {
+        self.data = data;
+        self
     }
 
-    /// Every scenario that was run.
+    /// The evidence of a scenario that was run, or else its recording.
+    ///
+    /// # Errors
+    /// When it was not run, and no recording was taken up.
+    pub fn get(&self, name: &str) -> Result<&Evidence> {
+        let missing = || Error::input(format!("scenario \"{name}\" was not run in this audit"));
+        let recorded = self.recorded.get(name).map(|(_, evidence)| evidence);
+        self.done.get(name).or(recorded).ok_or_else(missing)
+    }
+
+    /// Takes up the recording of a scenario, if there is one.
+    ///
+    /// # Errors
+    /// When the recording is not as it was made.
+    pub fn take_recording(&mut self, name: &str) -> Result<()> {
+        if let Some(recording) = recorded::recording(name)? {
+            self.recorded.insert(name.to_owned(), recording);
+        }
+        Ok(())
+    }
+
+    /// What to tell of a scenario whose recording was taken up.
+    pub fn recorded_label(&self, name: &str) -> Option<String> {
+        let (provenance, _) = self.recorded.get(name)?;
+        Some(provenance.label())
+    }
+
+    /// Every scenario that was run, recordings left out.
     pub fn all(&self) -> impl Iterator<Item = &Evidence> {
         self.done.values()
     }
@@ -145,16 +212,21 @@ impl RunStore {
         let style = "{prefix} {wide_bar} {pos}/{len} readings, {eta} left  {msg}";
         bar.set_style(ProgressStyle::with_template(style).expect("a fixed template"));
         bar.set_prefix(scenario.name.clone());
+        let start = Instant::now();
         let curves = items
             .par_iter()
             .map(|&item| self.run_item(scenario, item, &bar))
             .collect::<Result<Vec<_>>>();
         bar.finish_and_clear();
+        let spent = start.elapsed().as_secs_f64() * rayon::current_num_threads() as f64;
+        let budget = scenario.time_budget(self.tier);
+        if spent > budget as f64 {
+            let name = &scenario.name;
+            eprintln!("note: {name} took up to {spent:.0} core-seconds; its file states {budget}");
+        }
         let evidence = Evidence {
-            scenario: scenario.name.clone(),
-            batch_sizes: scenario.batch_sizes().to_vec(),
-            test_examples: scenario.test_examples(),
             curves: curves?,
+            ..Evidence::none_of(scenario)
         };
         self.done.insert(scenario.name.clone(), evidence);
         Ok(())
@@ -173,13 +245,19 @@ impl RunStore {
             bar.inc(curve.readings.len() as u64);
             return Ok(curve);
         }
-        let curve = scenario.run(item, self.tier, self.root, &|reading| {
-            bar.inc(1);
-            let c = reading.values.last().and_then(|v| v.c);
-            let c = c.map_or("undefined".into(), |c| format!("{c:.2}"));
-            let accuracy = 100.0 * reading.accuracy;
-            bar.set_message(format!("{item}: C = {c}, accuracy {accuracy:.0}%"));
-        })?;
+        let curve = scenario.run(
+            item,
+            self.tier,
+            self.root,
+            self.data.as_deref(),
+            &|reading| {
+                bar.inc(1);
+                let c = reading.values.last().and_then(|v| v.c);
+                let c = c.map_or("undefined".into(), |c| format!("{c:.2}"));
+                let accuracy = 100.0 * reading.accuracy;
+                bar.set_message(format!("{item}: C = {c}, accuracy {accuracy:.0}%"));
+            },
+        )?;
         if let Some(path) = kept {
             let bytes = serde_json::to_vec(&curve).expect("plain numbers and names");
             write_whole(&path, &bytes)?;

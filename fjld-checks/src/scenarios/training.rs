@@ -1,16 +1,22 @@
-//! Training runs with measurements: one seed with one kind of labels at a time.
+//! Training runs with measurements: one seed with one control, or none, at a time.
 
-use super::data::{self, Examples};
-use super::measurement::{Estimator, MeasurementChoice, Value};
-use super::mlp::Mlp;
+pub use super::curve::{Control, Curve, Item, Reading};
+use super::data::Examples;
+use super::data::choice::DataChoice;
+use super::data::folder::DataSet;
+use super::loader::Loader;
+use super::measurement::MeasurementChoice;
+use super::models::{Model, ModelChoice};
+use super::optimiser::{Optimiser, Rule};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::tier::Tier;
 use candle_core::{Device, Tensor};
 use fjld_core::Objective;
-use fjld_core::rng::{Generator, Seed, permutation};
+use fjld_core::rng::Seed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// A training experiment as its file describes it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,117 +39,27 @@ pub struct TrainingScenario {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DataChoice {
-    name: DataName,
-    test_share: f64,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum DataName {
-    Digits,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ModelChoice {
-    kind: ModelKind,
-    hidden: Vec<usize>,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum ModelKind {
-    Mlp,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct TrainingChoice {
-    optimiser: Optimiser,
-    batch_size: usize,
+    optimiser: Rule,
+    /// All training examples when it is not given.
+    batch_size: Option<usize>,
     learning_rate: f64,
+    #[serde(default)]
+    weight_decay: f64,
     steps: u64,
-    labels: Vec<Labels>,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Optimiser {
-    Sgd,
-}
-
-/// Which labels a run trains on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Labels {
-    /// The data set's own.
-    True,
-    /// The control: dealt out at random.
-    Shuffled,
+    /// Runs beside the plain ones.
+    #[serde(default)]
+    controls: Vec<Control>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TierChoice {
     seeds: u64,
+    /// Core-seconds that all runs of the tier may take, on the machine that the scenario was written on.
+    time_budget: u64,
     steps: Option<u64>,
     readings: Option<usize>,
-}
-
-/// One run: a seed with a kind of labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Item {
-    /// Counts the seeds of a scenario.
-    pub seed: u64,
-    /// What it trains on.
-    pub labels: Labels,
-}
-
-impl std::fmt::Display for Item {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let labels = match self.labels {
-            Labels::True => "true",
-            Labels::Shuffled => "shuffled",
-        };
-        write!(f, "seed-{}-{labels}", self.seed)
-    }
-}
-
-/// What a run showed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Curve {
-    /// The run.
-    pub item: Item,
-    /// In the order of training.
-    pub readings: Vec<Reading>,
-}
-
-/// The state of a run before one of its steps.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Reading {
-    /// Steps taken before it.
-    pub step: u64,
-    /// The share of test images classified rightly.
-    pub accuracy: f64,
-    /// The mean loss over the training set.
-    pub loss: f64,
-    /// `C` by every estimator at every measurement batch.
-    pub values: Vec<Value>,
-}
-
-impl Curve {
-    /// `C` along the run by one estimator at one measurement batch; undefined readings are `None`.
-    pub fn series(&self, estimator: Estimator, batch_size: usize) -> Vec<Option<f64>> {
-        let chosen = |v: &&Value| v.estimator == estimator && v.batch_size == batch_size;
-        let value = |r: &Reading| r.values.iter().find(chosen).and_then(|v| v.c);
-        self.readings.iter().map(value).collect()
-    }
-
-    /// Test accuracy along the run.
-    pub fn accuracies(&self) -> Vec<f64> {
-        self.readings.iter().map(|r| r.accuracy).collect()
-    }
 }
 
 impl TrainingScenario {
@@ -158,17 +74,9 @@ impl TrainingScenario {
             )))
         };
         let (training, measurement) = (&self.training, &self.measurement);
-        if !(0.01..=0.9).contains(&self.data.test_share) {
-            return refuse(
-                "data.test_share",
-                &self.data.test_share,
-                "between 0.01 and 0.9",
-            );
-        }
-        if self.model.hidden.contains(&0) {
-            return refuse("a width in model.hidden", &0, "at least 1");
-        }
-        if training.batch_size == 0 {
+        self.data.check(origin)?;
+        self.model.check(origin)?;
+        if training.batch_size == Some(0) {
             return refuse("training.batch_size", &0, "at least 1");
         }
         if !(training.learning_rate > 0.0 && training.learning_rate.is_finite()) {
@@ -178,12 +86,20 @@ impl TrainingScenario {
                 "positive",
             );
         }
-        if training.labels.is_empty() {
-            return refuse(
-                "training.labels",
-                &"empty",
-                "a list of \"true\" and \"shuffled\"",
-            );
+        if !(0.0..1.0).contains(&(training.weight_decay * training.learning_rate)) {
+            let accepted = "at least 0 and below 1 / learning_rate";
+            return refuse("training.weight_decay", &training.weight_decay, accepted);
+        }
+        if training.controls.contains(&Control::NoWeightDecay) && training.weight_decay == 0.0 {
+            let accepted = "positive where a control goes without it";
+            return refuse("training.weight_decay", &0, accepted);
+        }
+        if training.controls.contains(&Control::ShuffledCharacters) && !self.data.is_text() {
+            let accepted = "a text where a control shuffles its characters";
+            return refuse("data.name", &"no text", accepted);
+        }
+        if measurement.chunk() == 0 {
+            return refuse("measurement.chunk", &0, "at least 1");
         }
         if measurement.batch_sizes.is_empty() || measurement.batch_sizes.contains(&0) {
             let accepted = "a list of numbers that are at least 1";
@@ -206,11 +122,12 @@ impl TrainingScenario {
         Ok(())
     }
 
-    /// The runs of a tier: every seed with every kind of labels.
+    /// The runs of a tier: every seed plain, and with every control.
     pub fn items(&self, tier: Tier) -> Vec<Item> {
-        let labels = &self.training.labels;
+        let controls = self.training.controls.iter().map(|&c| Some(c));
+        let arms: Vec<_> = std::iter::once(None).chain(controls).collect();
         (0..self.seeds(tier))
-            .flat_map(|seed| labels.iter().map(move |&labels| Item { seed, labels }))
+            .flat_map(|seed| arms.iter().map(move |&control| Item { seed, control }))
             .collect()
     }
 
@@ -224,28 +141,54 @@ impl TrainingScenario {
         &self.measurement.batch_sizes
     }
 
-    /// Layer widths, inputs first.
+    /// The controls that run beside the plain runs.
+    pub fn controls(&self) -> &[Control] {
+        &self.training.controls
+    }
+
+    /// Core-seconds that all runs of a tier may take.
+    pub fn time_budget(&self, tier: Tier) -> u64 {
+        self.tiers[&tier].time_budget
+    }
+
+    /// Layer widths of a multilayer perceptron, inputs first; empty for another model.
     pub fn widths(&self) -> Vec<usize> {
-        let mut widths = vec![data::PIXELS];
-        widths.extend(&self.model.hidden);
-        widths.push(data::CLASSES);
+        let ModelChoice::Mlp { hidden } = &self.model else {
+            return Vec::new();
+        };
+        let task = self.data.task();
+        let mut widths = vec![task.input.iter().product()];
+        widths.extend(hidden);
+        widths.push(task.classes);
         widths
     }
 
     /// The examples of the named data set, apart into `(train, test)`.
-    pub fn split(&self, seed: Seed) -> (Examples, Examples) {
-        self.examples().split(self.data.test_share, seed)
+    ///
+    /// # Errors
+    /// When the data set is not built in and does not lie in `folder`.
+    pub fn split(&self, seed: Seed, folder: Option<&Path>) -> Result<(Examples, Examples)> {
+        self.data.split(seed, folder)
     }
 
-    /// How many examples accuracy is a share of.
+    /// The data set that a folder has to hold for this.
+    pub fn needs(&self) -> Option<&'static DataSet> {
+        self.data.needs()
+    }
+
+    /// Nats a label that no model can do better than, where they are known.
+    pub fn entropy_rate(&self) -> Option<f64> {
+        self.data.entropy_rate()
+    }
+
+    /// How many labels accuracy is a share of.
     pub fn test_examples(&self) -> usize {
-        self.examples().held_out(self.data.test_share)
+        self.data.test_labels()
     }
 
-    fn examples(&self) -> &'static Examples {
-        match self.data.name {
-            DataName::Digits => data::digits(),
-        }
+    /// Classes to tell apart: a guess is right once in as many.
+    pub fn classes(&self) -> usize {
+        self.data.task().classes
     }
 
     /// How many seeds a tier has.
@@ -272,39 +215,60 @@ impl TrainingScenario {
 
     /// Trains one run, calling `progress` with each new reading.
     ///
-    /// Every stream derives from `root`, the scenario's name and the seed's number; a run and its control share all but their labels.
+    /// Every stream derives from `root`, the scenario's name and the seed's number; a run and its controls share all but what the
+    /// control changes.
     ///
     /// # Errors
-    /// When candle fails, training diverges, or the run is interrupted.
+    /// When the data are not in `folder`, candle fails, training diverges, or the run is interrupted.
     pub fn run(
         &self,
         item: Item,
         tier: Tier,
         root: Seed,
+        folder: Option<&Path>,
         progress: &dyn Fn(&Reading),
     ) -> Result<Curve> {
         let device = Device::Cpu;
         let seed = root
             .derive(&self.name)
             .derive(&format!("seed {}", item.seed));
-        let (mut train, test) = self.split(seed.derive("split"));
-        if item.labels == Labels::Shuffled {
-            train = train.with_shuffled_labels(seed.derive("labels"));
+        let (mut train, test) = self.split(seed.derive("split"), folder)?;
+        let mut weight_decay = self.training.weight_decay;
+        match item.control {
+            None => {}
+            Some(Control::ShuffledLabels) => {
+                train = train.with_shuffled_labels(seed.derive("labels"));
+            }
+            Some(Control::NoWeightDecay) => weight_decay = 0.0,
+            Some(Control::ShuffledCharacters) => {
+                train = train.with_shuffled_characters(seed.derive("characters"));
+            }
         }
         let examples = train.tensors(&device)?;
         let test = test.tensors(&device)?;
-        let model = Mlp::new(&self.widths(), seed.derive("weights"), &device)?;
+        let model = self
+            .model
+            .build(&self.data.task(), seed.derive("weights"), &device)?;
         let mut loader = Loader::new(&examples, self.training.batch_size, seed.derive("order"))?;
+        let TrainingChoice {
+            optimiser,
+            learning_rate,
+            ..
+        } = self.training;
+        let mut optimiser = Optimiser::new(optimiser, learning_rate, weight_decay);
         let mut readings: Vec<Reading> = Vec::new();
         let mut last = 0;
-        for step in self.reading_steps(tier) {
+        let steps = self.reading_steps(tier);
+        for &step in &steps {
             while last < step {
                 interrupt::check()?;
-                model.sgd_step(&loader.next_batch()?, self.training.learning_rate)?;
+                let gradients = model.loss(&loader.next_batch()?)?.backward()?;
+                optimiser.step(model.parameters(), &gradients)?;
                 last += 1;
             }
             let draws = seed.derive(&format!("measurement before step {step}"));
-            let reading = self.measure(&model, &examples, &test, step, draws)?;
+            let at_end = step == 0 || Some(&step) == steps.last();
+            let reading = self.measure(&model, &examples, &test, (step, at_end), draws)?;
             progress(&reading);
             readings.push(reading);
         }
@@ -313,58 +277,18 @@ impl TrainingScenario {
 
     fn measure(
         &self,
-        model: &Mlp,
+        model: &Model,
         examples: &(Tensor, Tensor),
         test: &(Tensor, Tensor),
-        step: u64,
+        (step, at_end): (u64, bool),
         seed: Seed,
     ) -> Result<Reading> {
-        let values = self.measurement.values(model, examples, seed)?;
+        let chunk = self.measurement.chunk();
         Ok(Reading {
             step,
-            accuracy: model.accuracy(&test.0, &test.1)?,
-            loss: f64::from(model.loss(examples)?.to_scalar::<f32>()?),
-            values,
+            accuracy: model.accuracy(test, chunk)?,
+            loss: model.mean_loss(examples, chunk)?,
+            values: self.measurement.values(model, examples, at_end, seed)?,
         })
-    }
-}
-
-/// Training batches: every example once an epoch, in a new random order each time; an incomplete last batch is left out.
-struct Loader<'a> {
-    examples: &'a (Tensor, Tensor),
-    batch_size: usize,
-    generator: Generator,
-    order: Vec<u32>,
-}
-
-impl<'a> Loader<'a> {
-    fn new(examples: &'a (Tensor, Tensor), batch_size: usize, seed: Seed) -> Result<Self> {
-        let n = examples.1.elem_count();
-        if batch_size > n {
-            return Err(Error::input(format!(
-                "training.batch_size is {batch_size}; the training set has {n} examples"
-            )));
-        }
-        Ok(Self {
-            examples,
-            batch_size,
-            generator: seed.generator(),
-            order: Vec::new(),
-        })
-    }
-
-    fn next_batch(&mut self) -> Result<(Tensor, Tensor)> {
-        if self.order.len() < self.batch_size {
-            let n = self.examples.1.elem_count();
-            let order = permutation(&mut self.generator, n);
-            self.order = order.into_iter().map(|i| i as u32).collect();
-        }
-        let picked = self.order.split_off(self.order.len() - self.batch_size);
-        let (inputs, labels) = self.examples;
-        let picked = Tensor::from_vec(picked, self.batch_size, inputs.device())?;
-        Ok((
-            inputs.index_select(&picked, 0)?,
-            labels.index_select(&picked, 0)?,
-        ))
     }
 }

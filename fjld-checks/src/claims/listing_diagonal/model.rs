@@ -32,7 +32,7 @@ const LEARNING_RATE: f64 = 0.2;
 pub fn epoch(bench: &Bench) -> Result<Arc<Epoch>> {
     let device = Device::Cpu;
     let scenario = store::shipped("digits-mlp")?;
-    let (train, _) = scenario.split(bench.seed.derive("split"));
+    let (train, _) = scenario.split(bench.seed.derive("split"), None)?;
     let shuffled = train.with_shuffled_labels(bench.seed.derive("labels"));
     let (inputs, labels) = shuffled.tensors(&device)?;
     let model = Mlp::new(&scenario.widths(), bench.seed.derive("weights"), &device)?;

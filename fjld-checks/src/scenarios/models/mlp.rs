@@ -1,5 +1,6 @@
 //! A multilayer perceptron with cross-entropy loss.
 
+use super::Network;
 use crate::error::Result;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::Module;
@@ -32,29 +33,6 @@ impl Mlp {
         })
     }
 
-    /// The class scores of inputs `[n, width]`.
-    ///
-    /// # Errors
-    /// When candle fails.
-    pub fn scores(&self, inputs: &Tensor) -> candle_core::Result<Tensor> {
-        let (last, hidden) = self.layers.split_last().expect("there is an output layer");
-        let mut x = inputs.clone();
-        for layer in hidden {
-            x = layer.forward(&x)?.relu()?;
-        }
-        last.forward(&x)
-    }
-
-    /// The share of inputs whose highest score is their label's.
-    ///
-    /// # Errors
-    /// When candle fails.
-    pub fn accuracy(&self, inputs: &Tensor, labels: &Tensor) -> Result<f64> {
-        let right = self.scores(inputs)?.argmax(1)?.eq(labels)?;
-        let right = right.to_dtype(DType::F32)?.sum_all()?.to_scalar::<f32>()?;
-        Ok(f64::from(right) / labels.elem_count() as f64)
-    }
-
     /// One step of plain stochastic gradient descent.
     ///
     /// # Errors
@@ -67,6 +45,22 @@ impl Mlp {
             }
         }
         Ok(())
+    }
+}
+
+impl Network for Mlp {
+    fn parameters(&self) -> &[(String, Var)] {
+        &self.parameters
+    }
+
+    /// The class scores of inputs `[n, ...]`, flattened to `[n, width]`.
+    fn scores(&self, inputs: &Tensor) -> candle_core::Result<Tensor> {
+        let (last, hidden) = self.layers.split_last().expect("there is an output layer");
+        let mut x = inputs.flatten_from(1)?;
+        for layer in hidden {
+            x = layer.forward(&x)?.relu()?;
+        }
+        last.forward(&x)
     }
 }
 
@@ -99,7 +93,7 @@ mod tests {
         let batch = (inputs, Tensor::new(&[0u32, 1], &device)?);
         let gradient = flat_gradient(&model, &batch)?.to_vec1::<f32>()?;
         let mut at = 0;
-        for (name, var) in model.parameters() {
+        for (name, var) in Objective::parameters(&model) {
             let original = var.as_tensor().copy()?;
             let values = original.flatten_all()?.to_vec1::<f32>()?;
             for k in 0..values.len() {

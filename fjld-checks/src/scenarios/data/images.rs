@@ -1,0 +1,143 @@
+//! Images in files: MNIST's IDX format and CIFAR-10's binary records.
+
+use super::Examples;
+use super::folder::{CIFAR10, MNIST};
+use crate::error::{Error, Result};
+use std::path::Path;
+
+/// MNIST, `(train, test)`: 60,000 and 10,000 images of 28 x 28, pixels in `[0, 1]`.
+///
+/// # Errors
+/// When a file is not there or not as it should be.
+pub fn mnist(folder: Option<&Path>) -> Result<(Examples, Examples)> {
+    let part = |name: &str| -> Result<Examples> {
+        let images = MNIST.read(folder, &format!("{name}-images-idx3-ubyte"))?;
+        let labels = MNIST.read(folder, &format!("{name}-labels-idx1-ubyte"))?;
+        idx(&images, &labels)
+    };
+    Ok((part("train")?, part("t10k")?))
+}
+
+/// CIFAR-10, `(train, test)`: 50,000 and 10,000 images of 3 x 32 x 32, channels centred and scaled by the means and standard deviations
+/// of the training set.
+///
+/// # Errors
+/// When a file is not there or not as it should be.
+pub fn cifar10(folder: Option<&Path>) -> Result<(Examples, Examples)> {
+    let mut train = Vec::new();
+    for batch in 1..=5 {
+        train.extend(CIFAR10.read(folder, &format!("data_batch_{batch}.bin"))?);
+    }
+    let test = CIFAR10.read(folder, "test_batch.bin")?;
+    Ok((records(&train)?, records(&test)?))
+}
+
+/// The big-endian numbers that an IDX file starts with: a magic number, then the sizes of its axes.
+fn header(bytes: &[u8], magic: u32, axes: usize) -> Result<Vec<usize>> {
+    let numbers = bytes
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|b| u32::from_be_bytes(*b));
+    let numbers: Vec<u32> = numbers.take(axes + 1).collect();
+    match numbers.split_first() {
+        Some((&found, sizes)) if found == magic && sizes.len() == axes => {
+            Ok(sizes.iter().map(|&s| s as usize).collect())
+        }
+        _ => Err(Error::input(format!(
+            "an IDX file starts with {numbers:?}; it must start with {magic} and {axes} sizes"
+        ))),
+    }
+}
+
+fn idx(images: &[u8], labels: &[u8]) -> Result<Examples> {
+    // unsigned bytes in three axes, and in one
+    let sizes = header(images, 0x803, 3)?;
+    let count = header(labels, 0x801, 1)?[0];
+    let (pixels, classes) = (&images[16..], &labels[8..]);
+    let wanted: usize = sizes.iter().product();
+    if pixels.len() != wanted || classes.len() != count || sizes[0] != count {
+        return Err(Error::input(format!(
+            "IDX files of {} pixels and {} labels say that they hold {sizes:?} pixels and {count} labels",
+            pixels.len(),
+            classes.len()
+        )));
+    }
+    let inputs = pixels.iter().map(|&p| f32::from(p) / 255.0).collect();
+    let labels = classes.iter().map(|&l| u32::from(l)).collect();
+    Ok(Examples::of_images(inputs, &sizes[1..], labels))
+}
+
+const SIDE: usize = 32;
+/// Red, green and blue: the means and standard deviations of the training set's pixels, in `[0, 1]`.
+const CHANNELS: [(f32, f32); 3] = [(0.4914, 0.2470), (0.4822, 0.2435), (0.4465, 0.2616)];
+
+/// Records of a label and three planes of pixels.
+fn records(bytes: &[u8]) -> Result<Examples> {
+    let plane = SIDE * SIDE;
+    let length = 1 + 3 * plane;
+    if bytes.is_empty() || !bytes.len().is_multiple_of(length) {
+        return Err(Error::input(format!(
+            "a file of CIFAR-10 has {} bytes; it must be records of {length}",
+            bytes.len()
+        )));
+    }
+    let (mut inputs, mut labels) = (Vec::new(), Vec::new());
+    for record in bytes.chunks_exact(length) {
+        labels.push(u32::from(record[0]));
+        for (channel, pixels) in CHANNELS.iter().zip(record[1..].chunks_exact(plane)) {
+            let (mean, deviation) = channel;
+            inputs.extend(
+                pixels
+                    .iter()
+                    .map(|&p| (f32::from(p) / 255.0 - mean) / deviation),
+            );
+        }
+    }
+    Ok(Examples::of_images(inputs, &[3, SIDE, SIDE], labels))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Values;
+    use super::*;
+
+    fn real(examples: &Examples) -> &[f32] {
+        match &examples.inputs {
+            Values::Real(values) => values,
+            Values::Index(_) => &[],
+        }
+    }
+
+    #[test]
+    fn two_images_of_two_by_one_pixels_are_read_from_idx() -> Result<()> {
+        let images = [
+            0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 1, 0, 255, 51, 102,
+        ];
+        let labels = [0, 0, 8, 1, 0, 0, 0, 2, 7, 3];
+        let examples = idx(&images, &labels)?;
+        assert_eq!(real(&examples), [0.0, 1.0, 0.2, 0.4]);
+        assert_eq!((examples.labels, examples.shape), (vec![7, 3], vec![2, 1]));
+        let said = idx(&images[..19], &labels).expect_err("a pixel is missing");
+        assert!(said.to_string().contains("3 pixels"), "{said}");
+        let said = idx(&labels, &images).expect_err("they were exchanged");
+        assert!(said.to_string().contains("must start with 2051"), "{said}");
+        assert!(idx(&[], &[]).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_record_of_cifar_is_a_label_and_three_planes() -> Result<()> {
+        let mut record = vec![9];
+        record.extend([0; SIDE * SIDE]);
+        record.extend([255; SIDE * SIDE]);
+        record.extend([0; SIDE * SIDE]);
+        let examples = records(&record)?;
+        assert_eq!(examples.labels, [9]);
+        let pixels = real(&examples);
+        assert_eq!(pixels[SIDE * SIDE], (1.0 - 0.4822) / 0.2435);
+        assert_eq!(pixels[2 * SIDE * SIDE], -0.4465 / 0.2616);
+        assert!(records(&record[1..]).is_err() && records(&[]).is_err());
+        Ok(())
+    }
+}
