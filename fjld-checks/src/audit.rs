@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 use crate::evidence::ledger::Rates;
 use crate::evidence::{Bench, Check, Record};
 use crate::report::Report;
-use crate::scenarios::store::{self, RunStore};
+use crate::scenarios::shipped;
+use crate::scenarios::store::RunStore;
 use crate::tier::Tier;
 use fjld_core::rng::Seed;
 use rayon::prelude::*;
@@ -36,7 +37,7 @@ impl Options {
     /// Why a claim can not be judged here, with the command that would: the data of one of its scenarios are not there.
     pub fn missing(&self, claim: &Claim) -> Option<String> {
         let absent = |name: &&str| {
-            let needs = store::shipped(name).ok()?.needs()?;
+            let needs = shipped::scenario(name).ok()?.needs()?;
             (!needs.is_in(self.data.as_deref())).then_some(needs)
         };
         let set = claim.scenarios.iter().find_map(absent)?;
@@ -92,15 +93,9 @@ pub fn run(options: &Options) -> Result<Audit> {
     scenarios.sort_unstable();
     scenarios.dedup();
     for name in scenarios {
-        let scenario = store::shipped(name)?;
-        let needs = scenario.needs();
-        if needs.is_none_or(|set| set.is_in(options.data.as_deref())) {
-            runs.run(&scenario)?;
-        } else {
-            runs.take_recording(name)?;
-        }
+        runs.run_shipped(name)?;
     }
-    let can_run = |claim: &Claim| claim.scenarios.iter().all(|name| runs.get(name).is_ok());
+    let can_run = |claim: &Claim| claim.scenarios.iter().all(|name| runs.has(name));
     let jobs: Vec<(&Claim, &Check)> = claims
         .iter()
         .filter(|claim| can_run(claim))

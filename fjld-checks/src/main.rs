@@ -16,7 +16,7 @@ use fjld_checks::replay::{Agreement, replay};
 use fjld_checks::report::{self, Provenance, Report, markdown, pins, terminal};
 use fjld_checks::scenarios::data::folder;
 use fjld_checks::scenarios::recorded;
-use fjld_checks::scenarios::store::RunStore;
+use fjld_checks::scenarios::store::{RunStore, whole_lines};
 use fjld_checks::scenarios::{self, Scenario};
 use fjld_checks::tier::Tier;
 use fjld_checks::{interrupt, threads, view};
@@ -467,6 +467,12 @@ fn keep_table(
     print(&if args.json { json } else { table.to_string() })
 }
 
+/// An empty store for the runs of one scenario.
+fn run_store(args: &RunArgs) -> RunStore {
+    RunStore::new(args.tier, Seed::root(ROOT_SEED), Some(args.out.clone()))
+        .with_data(args.shared.data.clone())
+}
+
 fn run(args: &RunArgs) -> Result<Exit> {
     args.shared.check()?;
     match scenarios::read(&args.scenario)? {
@@ -474,14 +480,24 @@ fn run(args: &RunArgs) -> Result<Exit> {
         Scenario::Reparameterization(scenario) => {
             keep_table(args, &scenario.name, &scenario.run()?)?;
         }
+        Scenario::Study(study) => {
+            eprintln!("root seed {ROOT_SEED}, tier {}", args.tier.name());
+            let mut runs = run_store(args);
+            runs.run_study(study.as_ref())?;
+            runs.write(&args.out)?;
+            let rows = runs.lines(study.name());
+            print(&if args.json {
+                whole_lines(rows)
+            } else {
+                study.table(rows)?
+            })?;
+        }
         Scenario::Training(scenario) => {
-            let root = Seed::root(ROOT_SEED);
             eprintln!("root seed {ROOT_SEED}, tier {}", args.tier.name());
             if let Some(rate) = scenario.entropy_rate() {
                 eprintln!("the language leaves {rate:.4} nats open a character");
             }
-            let mut runs = RunStore::new(args.tier, root, Some(args.out.clone()))
-                .with_data(args.shared.data.clone());
+            let mut runs = run_store(args);
             runs.run(&scenario)?;
             runs.write(&args.out)?;
             let evidence = runs.get(&scenario.name)?;

@@ -9,7 +9,7 @@ use crate::evidence::{
     Bench, Check, Draw, Family, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds,
 };
 use crate::scenarios::mlp::Mlp;
-use crate::scenarios::{measurement, store};
+use crate::scenarios::{measurement, shipped};
 use candle_core::{Device, Tensor};
 use fjld_core::capture::{flat_gradient, moments_of};
 use fjld_core::rng::{Generator, standard_normals};
@@ -255,7 +255,7 @@ const STEPS: usize = 30;
 
 fn network(bench: &Bench, copies: usize) -> Result<Source> {
     let device = Device::Cpu;
-    let scenario = store::shipped("digits-mlp")?;
+    let scenario = shipped::training("digits-mlp")?;
     let (train, _) = scenario.split(bench.seed.derive("split"), None)?;
     let (inputs, labels) = train.tensors(&device)?;
     let model = Mlp::new(&scenario.widths(), bench.seed.derive("weights"), &device)?;

@@ -6,7 +6,7 @@ use crate::evidence::kernels::{RunTest, TOLERATED_FAILURES};
 use crate::evidence::ledger::Rates;
 use crate::evidence::{Bench, Check, Draw, Finding, Kind, Planted, Role, Size, Spec, Worlds};
 use crate::scenarios::measurement::Estimator;
-use crate::scenarios::store;
+use crate::scenarios::shipped;
 use crate::scenarios::training::Curve;
 use crate::tier::Tier;
 
@@ -66,7 +66,7 @@ fn examine(world: &Runs, draw: &Draw) -> Finding {
 
 fn insufficient() -> Check {
     // what the default report promises
-    let scenario = store::shipped(runs::SCENARIO).expect("a test reads every shipped scenario");
+    let scenario = shipped::training(runs::SCENARIO).expect("a test reads every shipped scenario");
     let seeds = scenario.seeds(Tier::Standard);
     let detectable = RunTest::new(seeds, Rates::of_one_slot()).detectable();
     let promise = format!("share of runs in which C > 1 does suffice, with {seeds} runs");

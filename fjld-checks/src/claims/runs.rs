@@ -4,7 +4,8 @@ use crate::evidence::kernels::{RunTest, TOLERATED_FAILURES};
 use crate::evidence::ledger::Rates;
 use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
 use crate::scenarios::measurement::{Estimator, Value};
-use crate::scenarios::store::{self, Evidence};
+use crate::scenarios::shipped;
+use crate::scenarios::store::Evidence;
 use crate::scenarios::training::{Control, Curve, Item, Reading};
 use crate::tier::Tier;
 
@@ -55,7 +56,7 @@ pub fn checks(
     examine: fn(&Runs, &Draw) -> Finding,
 ) -> Vec<Check> {
     // what the default report promises
-    let scenario = store::shipped(name).expect("a test reads every shipped scenario");
+    let scenario = shipped::training(name).expect("a test reads every shipped scenario");
     let seeds = scenario.seeds(Tier::Standard);
     let cells = scenario.batch_sizes().len();
     let detectable = cell_test(seeds, cells, Rates::of_one_slot()).detectable();

@@ -9,12 +9,15 @@ pub mod models;
 pub mod optimiser;
 pub mod recorded;
 pub mod reparameterization;
+pub mod shipped;
 pub mod store;
+pub mod study;
 pub mod training;
 
 pub use models::mlp;
 
 use crate::error::{Error, Result};
+use data::folder::DataSet;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -23,7 +26,7 @@ use std::path::Path;
 pub const SCHEMA: &str = "fjld-scenario/1";
 
 /// An experiment as its file describes it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Scenario {
     /// Training runs with measurements.
     Training(training::TrainingScenario),
@@ -31,6 +34,19 @@ pub enum Scenario {
     Gaussian(gaussian::GaussianScenario),
     /// One network in several parameterisations.
     Reparameterization(reparameterization::ReparameterizationScenario),
+    /// Runs of a shape of their own.
+    Study(Box<dyn study::Study>),
+}
+
+impl Scenario {
+    /// The data set that a folder has to hold for this.
+    pub fn needs(&self) -> Option<&'static DataSet> {
+        match self {
+            Self::Training(scenario) => scenario.needs(),
+            Self::Study(study) => study.needs(),
+            Self::Gaussian(_) | Self::Reparameterization(_) => None,
+        }
+    }
 }
 
 /// What every scenario says first.

@@ -4,7 +4,8 @@
 
 use super::curve::{Control, Curve, Item, Reading};
 use super::measurement::{Estimator, Value};
-use super::store::{Evidence, Line, hex, shipped, shipped_text};
+use super::shipped;
+use super::store::{Evidence, Line, hex};
 use crate::error::{Error, Result};
 use crate::tier::Tier;
 use serde::{Deserialize, Serialize};
@@ -86,7 +87,7 @@ pub fn recording(name: &str) -> Result<Option<(Provenance, Evidence)>> {
     let Some((_, provenance, lines)) = RECORDINGS.iter().find(|(n, _, _)| *n == name) else {
         return Ok(None);
     };
-    read(name, shipped_text(name)?, provenance, lines).map(Some)
+    read(name, shipped::text(name)?, provenance, lines).map(Some)
 }
 
 fn read(name: &str, text: &str, provenance: &str, lines: &str) -> Result<(Provenance, Evidence)> {
@@ -100,7 +101,7 @@ fn read(name: &str, text: &str, provenance: &str, lines: &str) -> Result<(Proven
     if provenance.scenario_sha256 != now.scenario_sha256 {
         return Err(refuse("its scenario has changed; record it again".into()));
     }
-    let scenario = shipped(name)?;
+    let scenario = shipped::training(name)?;
     let evidence = Evidence {
         curves: curves(lines).map_err(|e| refuse(e.to_string()))?,
         ..Evidence::none_of(&scenario)
@@ -171,7 +172,7 @@ mod tests {
             item: Item { seed: 3, control },
             readings: vec![reading(0), reading(7)],
         };
-        let scenario = shipped(NAME).expect("it is built in");
+        let scenario = shipped::training(NAME).expect("it is built in");
         Evidence {
             curves: vec![curve(None), curve(Some(Control::ShuffledLabels))],
             ..Evidence::none_of(&scenario)
@@ -187,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_changed_line_or_scenario_is_refused() -> Result<()> {
-        let (lines, text) = (evidence().json_lines(), shipped_text(NAME)?);
+        let (lines, text) = (evidence().json_lines(), shipped::text(NAME)?);
         let provenance = Provenance::of(NAME, text, Tier::Quick, &lines);
         let provenance = serde_json::to_string(&provenance).expect("names and sums");
         assert_eq!(read(NAME, text, &provenance, &lines)?.1, evidence());
@@ -206,7 +207,7 @@ mod tests {
     fn every_recording_gives_the_evidence_that_its_tier_would() -> Result<()> {
         for (name, _, lines) in RECORDINGS {
             let (provenance, evidence) = recording(name)?.expect("it is in the list");
-            let scenario = shipped(name)?;
+            let scenario = shipped::training(name)?;
             assert_eq!(provenance.schema, SCHEMA);
             let items: Vec<Item> = evidence.curves.iter().map(|c| c.item).collect();
             assert_eq!(items, scenario.items(provenance.tier), "{name}");

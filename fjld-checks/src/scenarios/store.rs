@@ -1,63 +1,23 @@
-//! The training runs of one audit: executed in parallel, kept as they finish, resumed after an interruption.
+//! The runs of one audit: executed in parallel, kept as they finish, resumed after an interruption.
 
 use super::measurement::Estimator;
-use super::training::{Curve, Item, TrainingScenario};
-use super::{Scenario, parse, recorded};
+use super::study::{self, Study, Work};
+use super::training::{Curve, Reading, TrainingScenario};
+use super::{Scenario, recorded, shipped};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::tier::Tier;
 use fjld_core::rng::Seed;
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-
-/// The training scenarios that claims draw on, by name.
-const SHIPPED: [(&str, &str); 5] = [
-    (
-        "digits-mlp",
-        include_str!("../../../scenarios/digits-mlp.toml"),
-    ),
-    (
-        "modular-grokking",
-        include_str!("../../../scenarios/modular-grokking.toml"),
-    ),
-    (
-        "mnist-mlp",
-        include_str!("../../../scenarios/mnist-mlp.toml"),
-    ),
-    (
-        "cifar-resnet18",
-        include_str!("../../../scenarios/cifar-resnet18.toml"),
-    ),
-    ("gpt", include_str!("../../../scenarios/gpt.toml")),
-];
-
-/// The scenario of this name that is built into the program.
-///
-/// # Errors
-/// When there is none.
-pub fn shipped(name: &str) -> Result<TrainingScenario> {
-    match parse(shipped_text(name)?, name)? {
-        Scenario::Training(scenario) => Ok(scenario),
-        _ => Err(Error::input(format!("\"{name}\" is no training scenario"))),
-    }
-}
-
-/// The text of its file.
-///
-/// # Errors
-/// When there is none of this name.
-pub fn shipped_text(name: &str) -> Result<&'static str> {
-    let found = SHIPPED.iter().find(|(n, _)| *n == name);
-    found
-        .map(|(_, text)| *text)
-        .ok_or_else(|| Error::input(format!("no training scenario is called \"{name}\"")))
-}
 
 /// What a scenario's runs showed.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,7 +94,16 @@ impl Evidence {
     }
 }
 
-/// The training runs of one audit.
+/// What the store has to know of a scenario to do its work.
+struct Share<'a> {
+    name: &'a str,
+    /// All that the work depends on but for tier, seed and program.
+    key: String,
+    /// Core-seconds.
+    time_budget: u64,
+}
+
+/// The runs of one audit.
 pub struct RunStore {
     tier: Tier,
     root: Seed,
@@ -143,6 +112,8 @@ pub struct RunStore {
     /// A folder of data sets.
     data: Option<PathBuf>,
     done: BTreeMap<String, Evidence>,
+    /// The rows of studies, each a line.
+    studies: BTreeMap<String, Vec<String>>,
     /// What stands in for runs whose data are not there, and where it comes from.
     recorded: BTreeMap<String, (recorded::Provenance, Evidence)>,
 }
@@ -157,6 +128,7 @@ impl RunStore {
             folder,
             data: None,
             done: BTreeMap::new(),
+            studies: BTreeMap::new(),
             recorded: BTreeMap::new(),
         }
     }
@@ -178,12 +150,45 @@ impl RunStore {
         self.done.get(name).or(recorded).ok_or_else(missing)
     }
 
-    /// Takes up the recording of a scenario, if there is one.
+    /// The rows of a study that was run.
     ///
     /// # Errors
-    /// When the recording is not as it was made.
-    pub fn take_recording(&mut self, name: &str) -> Result<()> {
-        if let Some(recording) = recorded::recording(name)? {
+    /// When it was not run, or its rows are others.
+    pub fn rows<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>> {
+        if !self.studies.contains_key(name) {
+            let sentence = format!("study \"{name}\" was not run in this audit");
+            return Err(Error::input(sentence));
+        }
+        study::rows(self.lines(name))
+    }
+
+    /// The same rows as lines of JSON; none of a study that was not run.
+    pub fn lines(&self, name: &str) -> &[String] {
+        self.studies.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a scenario was run, or its recording taken up.
+    pub fn has(&self, name: &str) -> bool {
+        self.studies.contains_key(name) || self.get(name).is_ok()
+    }
+
+    /// Runs a shipped scenario, or takes up its recording, if there is one, where its data are not there.
+    ///
+    /// # Errors
+    /// When a run fails or is interrupted, or the recording is not as it was made.
+    pub fn run_shipped(&mut self, name: &str) -> Result<()> {
+        let scenario = shipped::scenario(name)?;
+        let data = self.data.as_deref();
+        if scenario.needs().is_none_or(|set| set.is_in(data)) {
+            match &scenario {
+                Scenario::Training(scenario) => self.run(scenario)?,
+                Scenario::Study(study) => self.run_study(study.as_ref())?,
+                Scenario::Gaussian(_) | Scenario::Reparameterization(_) => {
+                    let sentence = format!("claims do not draw on \"{name}\": it has no runs");
+                    return Err(Error::input(sentence));
+                }
+            }
+        } else if let Some(recording) = recorded::recording(name)? {
             self.recorded.insert(name.to_owned(), recording);
         }
         Ok(())
@@ -208,74 +213,105 @@ impl RunStore {
         let items = scenario.items(self.tier);
         // readings take far longer than the steps between them
         let readings = scenario.reading_steps(self.tier).len();
-        let bar = ProgressBar::new((items.len() * readings) as u64);
-        let style = "{prefix} {wide_bar} {pos}/{len} readings, {eta} left  {msg}";
-        bar.set_style(ProgressStyle::with_template(style).expect("a fixed template"));
-        bar.set_prefix(scenario.name.clone());
-        let start = Instant::now();
-        let curves = items
-            .par_iter()
-            .map(|&item| self.run_item(scenario, item, &bar))
-            .collect::<Result<Vec<_>>>();
-        bar.finish_and_clear();
-        let spent = start.elapsed().as_secs_f64() * rayon::current_num_threads() as f64;
-        let budget = scenario.time_budget(self.tier);
-        if spent > budget as f64 {
-            let name = &scenario.name;
-            eprintln!("note: {name} took up to {spent:.0} core-seconds; its file states {budget}");
-        }
+        let share = Share {
+            name: &scenario.name,
+            key: serde_json::to_string(scenario).expect("plain numbers and names"),
+            time_budget: scenario.time_budget(self.tier),
+        };
+        let curves = self.keep(&share, &items, readings, |&item, bar| {
+            let progress = |reading: &Reading| {
+                bar.inc(1);
+                let c = reading.values.last().and_then(|v| v.c);
+                let c = c.map_or("undefined".into(), |c| format!("{c:.2}"));
+                let accuracy = 100.0 * reading.accuracy;
+                bar.set_message(format!("{item}: C = {c}, accuracy {accuracy:.0}%"));
+            };
+            scenario.run(item, self.tier, self.root, self.data.as_deref(), &progress)
+        })?;
         let evidence = Evidence {
-            curves: curves?,
+            curves,
             ..Evidence::none_of(scenario)
         };
         self.done.insert(scenario.name.clone(), evidence);
         Ok(())
     }
 
-    fn run_item(
-        &self,
-        scenario: &TrainingScenario,
-        item: Item,
-        bar: &ProgressBar,
-    ) -> Result<Curve> {
-        let kept = self.kept_at(scenario, item)?;
-        let earlier = kept.as_ref().and_then(|path| std::fs::read(path).ok());
-        if let Some(curve) = earlier.and_then(|bytes| serde_json::from_slice::<Curve>(&bytes).ok())
-        {
-            bar.inc(curve.readings.len() as u64);
-            return Ok(curve);
-        }
-        let curve = scenario.run(
-            item,
-            self.tier,
-            self.root,
-            self.data.as_deref(),
-            &|reading| {
-                bar.inc(1);
-                let c = reading.values.last().and_then(|v| v.c);
-                let c = c.map_or("undefined".into(), |c| format!("{c:.2}"));
-                let accuracy = 100.0 * reading.accuracy;
-                bar.set_message(format!("{item}: C = {c}, accuracy {accuracy:.0}%"));
-            },
-        )?;
-        if let Some(path) = kept {
-            let bytes = serde_json::to_vec(&curve).expect("plain numbers and names");
-            write_whole(&path, &bytes)?;
-        }
-        Ok(curve)
+    /// Runs a study, as many of its pieces at a time as there are threads. The result does not depend on how many.
+    ///
+    /// # Errors
+    /// When a piece fails or is interrupted.
+    pub fn run_study(&mut self, study: &dyn Study) -> Result<()> {
+        let share = Share {
+            name: study.name(),
+            key: format!("{study:?}"),
+            time_budget: study.tiers().time_budget(self.tier),
+        };
+        let work = Work {
+            tier: self.tier,
+            seed: self.root.derive(study.name()),
+            data: self.data.as_deref(),
+        };
+        let rows = self.keep(&share, &study.items(self.tier), 1, |item, bar| {
+            bar.set_message(item.clone());
+            let rows = study.run(item, &work)?;
+            bar.inc(1);
+            Ok(rows)
+        })?;
+        self.studies.insert(study.name().to_owned(), rows.concat());
+        Ok(())
     }
 
-    /// Where a finished run is kept. The name holds a hash of all that the run depends on, so that a stale one is never found.
-    fn kept_at(&self, scenario: &TrainingScenario, item: Item) -> Result<Option<PathBuf>> {
+    /// Does every item in parallel, taking up those that were finished before; an item is `ticks` steps of the progress bar.
+    fn keep<I: Display + Sync, T: Serialize + DeserializeOwned + Send>(
+        &self,
+        share: &Share,
+        items: &[I],
+        ticks: usize,
+        work: impl Fn(&I, &ProgressBar) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        let bar = ProgressBar::new((items.len() * ticks) as u64);
+        let style = "{prefix} {wide_bar} {pos}/{len}, {eta} left  {msg}";
+        bar.set_style(ProgressStyle::with_template(style).expect("a fixed template"));
+        bar.set_prefix(share.name.to_owned());
+        let start = Instant::now();
+        let done = items
+            .par_iter()
+            .map(|item| {
+                let kept = self.kept_at(share, item)?;
+                let earlier = kept.as_ref().and_then(|path| std::fs::read(path).ok());
+                if let Some(earlier) = earlier.and_then(|b| serde_json::from_slice(&b).ok()) {
+                    bar.inc(ticks as u64);
+                    return Ok(earlier);
+                }
+                let found = work(item, &bar)?;
+                if let Some(path) = kept {
+                    let bytes = serde_json::to_vec(&found).expect("plain numbers and names");
+                    write_whole(&path, &bytes)?;
+                }
+                Ok(found)
+            })
+            .collect();
+        bar.finish_and_clear();
+        let spent = start.elapsed().as_secs_f64() * rayon::current_num_threads() as f64;
+        let budget = share.time_budget;
+        if spent > budget as f64 {
+            let name = share.name;
+            eprintln!("note: {name} took up to {spent:.0} core-seconds; its file states {budget}");
+        }
+        done
+    }
+
+    /// Where finished work is kept. The name holds a hash of all that it depends on, so that a stale one is never found.
+    fn kept_at(&self, share: &Share, item: &impl Display) -> Result<Option<PathBuf>> {
         let Some(folder) = &self.folder else {
             return Ok(None);
         };
         let mut hash = Sha256::new();
         hash.update(program()?);
-        hash.update(serde_json::to_vec(scenario).expect("plain numbers and names"));
+        hash.update(&share.key);
         hash.update(format!("{:?} {:?}", self.tier, self.root));
         let key = hex(&hash.finalize());
-        let name = format!("{}-{item}-{}.json", scenario.name, &key[..16]);
+        let name = format!("{}-{item}-{}.json", share.name, &key[..16]);
         Ok(Some(unfinished(folder).join(name)))
     }
 
@@ -288,12 +324,21 @@ impl RunStore {
             let path = folder.join(format!("evidence/{}.jsonl", evidence.scenario));
             write_whole(&path, evidence.json_lines().as_bytes())?;
         }
+        for (name, rows) in &self.studies {
+            let path = folder.join(format!("evidence/{name}.jsonl"));
+            write_whole(&path, whole_lines(rows).as_bytes())?;
+        }
         if let Some(folder) = &self.folder {
             // it may never have been made
             std::fs::remove_dir_all(unfinished(folder)).ok();
         }
         Ok(())
     }
+}
+
+/// Rows as the text of a file.
+pub fn whole_lines(rows: &[String]) -> String {
+    rows.iter().map(|row| format!("{row}\n")).collect()
 }
 
 fn unfinished(folder: &Path) -> PathBuf {
@@ -318,4 +363,43 @@ pub fn program() -> Result<&'static str> {
 /// Bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::study::tests::{Sums, tiers};
+    use super::*;
+
+    fn store(folder: &Path, tier: Tier) -> RunStore {
+        RunStore::new(tier, Seed::root(1), Some(folder.to_owned()))
+    }
+
+    #[test]
+    fn a_study_that_was_cut_off_goes_on_to_the_rows_of_one_that_was_not() -> Result<()> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let sums = |seeds| Sums {
+            tiers: tiers(seeds),
+        };
+        let mut whole = RunStore::new(Tier::Quick, Seed::root(1), None);
+        whole.run_study(&sums(4))?;
+        let rows: Vec<f64> = whole.rows("sums")?;
+        assert_eq!(rows.len(), 4);
+        // another tier and another study are not taken up; the same one is, wherever it stopped
+        store(folder.path(), Tier::Full).run_study(&sums(4))?;
+        store(folder.path(), Tier::Quick).run_study(&sums(3))?;
+        let before = std::fs::read_dir(unfinished(folder.path())).expect("it is there");
+        assert_eq!(before.count(), 7);
+        store(folder.path(), Tier::Quick).run_study(&sums(4))?;
+        let kept = unfinished(folder.path());
+        let one = std::fs::read_dir(&kept).expect("it is there").next();
+        std::fs::remove_file(one.expect("seven more").expect("it is there").path()).expect("mine");
+        let mut resumed = store(folder.path(), Tier::Quick);
+        resumed.run_study(&sums(4))?;
+        assert_eq!(resumed.rows::<f64>("sums")?, rows);
+        resumed.write(folder.path())?;
+        assert!(!kept.exists());
+        let written = std::fs::read_to_string(folder.path().join("evidence/sums.jsonl"));
+        assert_eq!(written.expect("it was written").lines().count(), 4);
+        Ok(())
+    }
 }

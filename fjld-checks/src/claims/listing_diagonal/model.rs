@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::evidence::Bench;
 use crate::scenarios::mlp::Mlp;
-use crate::scenarios::store;
+use crate::scenarios::shipped;
 use candle_core::{Device, Tensor};
 use fjld_core::capture::flat_gradient;
 use fjld_core::rng::permutation;
@@ -31,7 +31,7 @@ const LEARNING_RATE: f64 = 0.2;
 /// When candle fails.
 pub fn epoch(bench: &Bench) -> Result<Arc<Epoch>> {
     let device = Device::Cpu;
-    let scenario = store::shipped("digits-mlp")?;
+    let scenario = shipped::training("digits-mlp")?;
     let (train, _) = scenario.split(bench.seed.derive("split"), None)?;
     let shuffled = train.with_shuffled_labels(bench.seed.derive("labels"));
     let (inputs, labels) = shuffled.tensors(&device)?;

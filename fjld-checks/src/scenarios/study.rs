@@ -1,0 +1,171 @@
+//! Experiments whose runs are of a shape of their own: a study says which independent pieces of work it has, and what one finds.
+//!
+//! Adding a study is a file beside this one that implements [`Study`], its kind in [`super::parse`], its TOML in `scenarios/`, and a
+//! line in [`super::shipped`].
+
+use super::data::folder::DataSet;
+use crate::error::{Error, Result};
+use crate::tier::Tier;
+use fjld_core::rng::Seed;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::path::Path;
+
+/// An experiment. What it prints by `Debug` must tell everything that its rows depend on: finished work is kept under a hash of it.
+pub trait Study: Debug + Send + Sync {
+    /// Its name, also that of its evidence.
+    fn name(&self) -> &str;
+
+    /// What each tier does.
+    fn tiers(&self) -> &Tiers;
+
+    /// Independent pieces of work, each named as a file may be; their rows follow each other in this order.
+    fn items(&self, tier: Tier) -> Vec<String>;
+
+    /// Does one piece of work: its rows, each a line of JSON (see [`line`]).
+    ///
+    /// # Errors
+    /// When its data are not there, training fails, or it is interrupted.
+    fn run(&self, item: &str, work: &Work) -> Result<Vec<String>>;
+
+    /// The data set that a folder has to hold for this.
+    fn needs(&self) -> Option<&'static DataSet> {
+        None
+    }
+
+    /// What people are shown of its rows.
+    ///
+    /// # Errors
+    /// When a row is none of this study's.
+    fn table(&self, rows: &[String]) -> Result<String>;
+}
+
+/// What a piece of work is done with.
+#[derive(Clone, Copy, Debug)]
+pub struct Work<'a> {
+    /// How much there is to do.
+    pub tier: Tier,
+    /// The stream of this study; a piece of work derives its own from it.
+    pub seed: Seed,
+    /// A folder of data sets.
+    pub data: Option<&'a Path>,
+}
+
+/// What a study does at each tier.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tiers(BTreeMap<Tier, Share>);
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Share {
+    seeds: u64,
+    /// Core-seconds that all of it may take, on the machine that the scenario was written on.
+    time_budget: u64,
+}
+
+impl Tiers {
+    /// Refuses a tier that is missing or has no seed.
+    ///
+    /// # Errors
+    /// Naming the first of them.
+    pub fn check(&self, origin: &str) -> Result<()> {
+        for tier in Tier::ALL {
+            let name = tier.name();
+            let wrong = match self.0.get(&tier) {
+                None => "is missing; it must be there, with seeds and time_budget",
+                Some(Share { seeds: 0, .. }) => "has 0 seeds; it must have at least 1",
+                Some(_) => continue,
+            };
+            return Err(Error::input(format!("{origin}: tiers.{name} {wrong}")));
+        }
+        Ok(())
+    }
+
+    /// How many seeds a tier has.
+    pub fn seeds(&self, tier: Tier) -> u64 {
+        self.0[&tier].seeds
+    }
+
+    /// Core-seconds that all of a tier may take.
+    pub fn time_budget(&self, tier: Tier) -> u64 {
+        self.0[&tier].time_budget
+    }
+}
+
+/// A row as a line of JSON.
+pub fn line<T: Serialize>(row: &T) -> String {
+    serde_json::to_string(row).expect("plain numbers and names")
+}
+
+/// Rows from their lines.
+///
+/// # Errors
+/// When a line is no such row.
+pub fn rows<T: DeserializeOwned>(lines: &[String]) -> Result<Vec<T>> {
+    let row = |line: &String| {
+        serde_json::from_str(line).map_err(|e| Error::input(format!("the row {line}: {e}")))
+    };
+    lines.iter().map(row).collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Sums of numbers that its seed draws, to try the store on.
+    #[derive(Debug)]
+    pub struct Sums {
+        pub tiers: Tiers,
+    }
+
+    pub fn tiers(seeds: u64) -> Tiers {
+        let share = Share {
+            seeds,
+            time_budget: 1,
+        };
+        Tiers(Tier::ALL.map(|tier| (tier, share.clone())).into())
+    }
+
+    impl Study for Sums {
+        fn name(&self) -> &str {
+            "sums"
+        }
+
+        fn tiers(&self) -> &Tiers {
+            &self.tiers
+        }
+
+        fn items(&self, tier: Tier) -> Vec<String> {
+            (0..self.tiers.seeds(tier))
+                .map(|seed| format!("seed-{seed}"))
+                .collect()
+        }
+
+        fn run(&self, item: &str, work: &Work) -> Result<Vec<String>> {
+            let drawn =
+                fjld_core::rng::standard_normals(&mut work.seed.derive(item).generator(), 3);
+            Ok(vec![line(&drawn.iter().sum::<f64>())])
+        }
+
+        fn table(&self, rows: &[String]) -> Result<String> {
+            Ok(rows.join("\n"))
+        }
+    }
+
+    #[test]
+    fn a_tier_that_is_missing_or_empty_is_named() {
+        let of = |text: &str| toml::from_str::<Tiers>(text).expect("it is TOML");
+        let share = "{ seeds = 1, time_budget = 1 }";
+        let some = of(&format!("quick = {share}\nstandard = {share}"));
+        let said = some.check("a.toml").expect_err("full is missing");
+        assert!(
+            said.to_string()
+                .starts_with("a.toml: tiers.full is missing")
+        );
+        let said = tiers(0).check("a.toml").expect_err("no seed");
+        assert!(said.to_string().contains("tiers.quick has 0 seeds"));
+    }
+}
