@@ -78,6 +78,14 @@ pub fn choose(names: &[String]) -> Result<Vec<Claim>> {
     Ok(all.into_iter().filter(chosen).collect())
 }
 
+/// The scenarios that claims draw on, each once, by name.
+pub fn scenarios_of(claims: &[Claim]) -> Vec<&'static str> {
+    let mut scenarios: Vec<&str> = claims.iter().flat_map(|c| c.scenarios).copied().collect();
+    scenarios.sort_unstable();
+    scenarios.dedup();
+    scenarios
+}
+
 /// Runs an audit. The report depends on the options and on this program, not on the number of threads.
 ///
 /// # Errors
@@ -89,10 +97,7 @@ pub fn run(options: &Options) -> Result<Audit> {
     let instruments = try_instruments(root);
     let mut runs =
         RunStore::new(options.tier, root, options.folder.clone()).with_data(options.data.clone());
-    let mut scenarios: Vec<&str> = claims.iter().flat_map(|c| c.scenarios).copied().collect();
-    scenarios.sort_unstable();
-    scenarios.dedup();
-    for name in scenarios {
+    for name in scenarios_of(&claims) {
         runs.run_shipped(name)?;
     }
     let can_run = |claim: &Claim| claim.scenarios.iter().all(|name| runs.has(name));

@@ -19,6 +19,7 @@ pub mod recorded;
 pub mod replay;
 pub mod report;
 pub mod scenarios;
+pub mod sweep;
 pub mod threads;
 pub mod tier;
 pub mod verdict;

@@ -27,6 +27,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+mod commands;
+
+use commands::sweep::{self, MergeArgs, PlanArgs};
+
 /// glibc hands large tensors back to the system after every operation; this one keeps them.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -62,6 +66,10 @@ enum Command {
     Judge(JudgeArgs),
     /// List the data sets, whether they are there, and whether their bytes are the known ones
     Data(DataArgs),
+    /// List the independent pieces of work of an audit, for `run --item`
+    Plan(PlanArgs),
+    /// Join the pieces of work that several folders keep, and report on them
+    Merge(MergeArgs),
     /// Say how many draws a wanted precision of C takes, from a pilot
     PlanSamples(PlanSamplesArgs),
 }
@@ -123,7 +131,14 @@ struct ClaimsArgs {
 #[derive(Args)]
 struct RunArgs {
     /// The scenario file
-    scenario: PathBuf,
+    #[arg(required_unless_present = "item")]
+    scenario: Option<PathBuf>,
+    /// A piece of work that `plan` lists, in place of a whole scenario
+    #[arg(long, value_name = "ID", conflicts_with = "scenario")]
+    item: Option<String>,
+    /// The root seed
+    #[arg(long, value_name = "N", default_value_t = ROOT_SEED)]
+    seed: u64,
     /// How much work to do
     #[arg(long, value_enum, default_value_t = Tier::Standard)]
     tier: Tier,
@@ -303,7 +318,9 @@ impl Cli {
             Command::Measure(args) => measure_files(args),
             Command::Replay(args) => replay_claim(&args),
             Command::Compare(args) => compare_reports(&args),
-            Command::PlanSamples(args) => plan(args),
+            Command::PlanSamples(args) => plan_draws(args),
+            Command::Plan(args) => sweep::plan(&args),
+            Command::Merge(args) => sweep::merge(args),
             Command::Calibrate(args) => calibrate(&args),
             Command::Judge(args) => judge_checks(&args),
             Command::Data(DataArgs {
@@ -469,19 +486,26 @@ fn keep_table(
 
 /// An empty store for the runs of one scenario.
 fn run_store(args: &RunArgs) -> RunStore {
-    RunStore::new(args.tier, Seed::root(ROOT_SEED), Some(args.out.clone()))
+    RunStore::new(args.tier, Seed::root(args.seed), Some(args.out.clone()))
         .with_data(args.shared.data.clone())
 }
 
 fn run(args: &RunArgs) -> Result<Exit> {
     args.shared.check()?;
-    match scenarios::read(&args.scenario)? {
+    if let Some(id) = &args.item {
+        return sweep::run_item(id, args);
+    }
+    let path = args
+        .scenario
+        .as_deref()
+        .expect("clap asks for one of the two");
+    match scenarios::read(path)? {
         Scenario::Gaussian(scenario) => keep_table(args, &scenario.name, &scenario.run()?)?,
         Scenario::Reparameterization(scenario) => {
             keep_table(args, &scenario.name, &scenario.run()?)?;
         }
         Scenario::Study(study) => {
-            eprintln!("root seed {ROOT_SEED}, tier {}", args.tier.name());
+            eprintln!("root seed {}, tier {}", args.seed, args.tier.name());
             let mut runs = run_store(args);
             runs.run_study(study.as_ref())?;
             runs.write(&args.out)?;
@@ -493,7 +517,7 @@ fn run(args: &RunArgs) -> Result<Exit> {
             })?;
         }
         Scenario::Training(scenario) => {
-            eprintln!("root seed {ROOT_SEED}, tier {}", args.tier.name());
+            eprintln!("root seed {}, tier {}", args.seed, args.tier.name());
             if let Some(rate) = scenario.entropy_rate() {
                 eprintln!("the language leaves {rate:.4} nats open a character");
             }
@@ -501,8 +525,7 @@ fn run(args: &RunArgs) -> Result<Exit> {
             runs.run(&scenario)?;
             runs.write(&args.out)?;
             let evidence = runs.get(&scenario.name)?;
-            let text = std::fs::read_to_string(&args.scenario)
-                .map_err(|e| Error::file("read", &args.scenario, &e))?;
+            let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
             let lines = evidence.json_lines();
             let provenance = recorded::Provenance::of(&scenario.name, &text, args.tier, &lines);
             let path = args.out.join(format!("evidence/{}.json", scenario.name));
@@ -555,7 +578,7 @@ fn compare_reports(args: &CompareArgs) -> Result<Exit> {
     Ok(done_if(!comparison.changed))
 }
 
-fn plan(args: PlanSamplesArgs) -> Result<Exit> {
+fn plan_draws(args: PlanSamplesArgs) -> Result<Exit> {
     let planned = plan_samples(&plan_samples::Options {
         pilot: args.pilot,
         key: args.key,

@@ -2,7 +2,7 @@
 
 use super::measurement::Estimator;
 use super::study::{self, Study, Work};
-use super::training::{Curve, Reading, TrainingScenario};
+use super::training::{Curve, Item, Reading, TrainingScenario};
 use super::{Scenario, recorded, shipped};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
@@ -94,13 +94,50 @@ impl Evidence {
     }
 }
 
-/// What the store has to know of a scenario to do its work.
+/// A piece of work that depends on no other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WorkItem {
+    /// A hash of all that it depends on: the program, the scenario, the tier, the root seed and the item.
+    pub id: String,
+    /// The scenario that it is a part of.
+    pub scenario: String,
+    /// Which part.
+    pub item: String,
+}
+
+impl WorkItem {
+    /// The file in which `folder` keeps what was found.
+    pub fn kept_in(&self, folder: &Path) -> PathBuf {
+        let Self { id, scenario, item } = self;
+        unfinished(folder).join(format!("{scenario}-{item}-{id}.json"))
+    }
+}
+
+/// What the store has to know of a scenario to keep its work.
 struct Share<'a> {
     name: &'a str,
     /// All that the work depends on but for tier, seed and program.
     key: String,
     /// Core-seconds.
     time_budget: u64,
+}
+
+impl<'a> Share<'a> {
+    fn training(scenario: &'a TrainingScenario, tier: Tier) -> Self {
+        Self {
+            name: &scenario.name,
+            key: serde_json::to_string(scenario).expect("plain numbers and names"),
+            time_budget: scenario.time_budget(tier),
+        }
+    }
+
+    fn study(study: &'a dyn Study, tier: Tier) -> Self {
+        Self {
+            name: study.name(),
+            key: format!("{study:?}"),
+            time_budget: study.tiers().time_budget(tier),
+        }
+    }
 }
 
 /// The runs of one audit.
@@ -210,30 +247,33 @@ impl RunStore {
     /// # Errors
     /// When a run fails or is interrupted.
     pub fn run(&mut self, scenario: &TrainingScenario) -> Result<()> {
-        let items = scenario.items(self.tier);
-        // readings take far longer than the steps between them
-        let readings = scenario.reading_steps(self.tier).len();
-        let share = Share {
-            name: &scenario.name,
-            key: serde_json::to_string(scenario).expect("plain numbers and names"),
-            time_budget: scenario.time_budget(self.tier),
-        };
-        let curves = self.keep(&share, &items, readings, |&item, bar| {
-            let progress = |reading: &Reading| {
-                bar.inc(1);
-                let c = reading.values.last().and_then(|v| v.c);
-                let c = c.map_or("undefined".into(), |c| format!("{c:.2}"));
-                let accuracy = 100.0 * reading.accuracy;
-                bar.set_message(format!("{item}: C = {c}, accuracy {accuracy:.0}%"));
-            };
-            scenario.run(item, self.tier, self.root, self.data.as_deref(), &progress)
-        })?;
         let evidence = Evidence {
-            curves,
+            curves: self.curves(scenario, &scenario.items(self.tier))?,
             ..Evidence::none_of(scenario)
         };
         self.done.insert(scenario.name.clone(), evidence);
         Ok(())
+    }
+
+    fn curves(&self, scenario: &TrainingScenario, items: &[Item]) -> Result<Vec<Curve>> {
+        // readings take far longer than the steps between them
+        let readings = scenario.reading_steps(self.tier).len();
+        self.keep(
+            &Share::training(scenario, self.tier),
+            items,
+            readings,
+            |&item, bar| {
+                let progress = |reading: &Reading| {
+                    bar.inc(1);
+                    let c = reading.values.last().and_then(|v| v.c);
+                    let c = c.map_or("undefined".into(), |c| format!("{c:.2}"));
+                    let accuracy = 100.0 * reading.accuracy;
+                    bar.set_message(format!("{item}: C = {c}, accuracy {accuracy:.0}%"));
+                };
+                let data = self.data.as_deref();
+                scenario.run(item, self.tier, self.root, data, &progress)
+            },
+        )
     }
 
     /// Runs a study, as many of its pieces at a time as there are threads. The result does not depend on how many.
@@ -241,24 +281,76 @@ impl RunStore {
     /// # Errors
     /// When a piece fails or is interrupted.
     pub fn run_study(&mut self, study: &dyn Study) -> Result<()> {
-        let share = Share {
-            name: study.name(),
-            key: format!("{study:?}"),
-            time_budget: study.tiers().time_budget(self.tier),
-        };
+        let rows = self.pieces(study, &study.items(self.tier))?;
+        self.studies.insert(study.name().to_owned(), rows.concat());
+        Ok(())
+    }
+
+    fn pieces(&self, study: &dyn Study, items: &[String]) -> Result<Vec<Vec<String>>> {
         let work = Work {
             tier: self.tier,
             seed: self.root.derive(study.name()),
             data: self.data.as_deref(),
         };
-        let rows = self.keep(&share, &study.items(self.tier), 1, |item, bar| {
+        self.keep(&Share::study(study, self.tier), items, 1, |item, bar| {
             bar.set_message(item.clone());
             let rows = study.run(item, &work)?;
             bar.inc(1);
             Ok(rows)
-        })?;
-        self.studies.insert(study.name().to_owned(), rows.concat());
-        Ok(())
+        })
+    }
+
+    /// The independent pieces of work that a shipped scenario takes; none where its data are not there.
+    ///
+    /// # Errors
+    /// When there is no such scenario.
+    pub fn plan(&self, name: &str) -> Result<Vec<WorkItem>> {
+        let scenario = shipped::scenario(name)?;
+        if !scenario
+            .needs()
+            .is_none_or(|set| set.is_in(self.data.as_deref()))
+        {
+            return Ok(Vec::new());
+        }
+        let (share, items) = match &scenario {
+            Scenario::Training(scenario) => {
+                let items = scenario.items(self.tier);
+                let names = items.iter().map(Item::to_string).collect();
+                (Share::training(scenario, self.tier), names)
+            }
+            Scenario::Study(study) => (
+                Share::study(study.as_ref(), self.tier),
+                study.items(self.tier),
+            ),
+            Scenario::Gaussian(_) | Scenario::Reparameterization(_) => return Ok(Vec::new()),
+        };
+        let item = |item: String| {
+            Ok(WorkItem {
+                id: self.id(&share, &item)?,
+                scenario: name.to_owned(),
+                item,
+            })
+        };
+        items.into_iter().map(item).collect()
+    }
+
+    /// Does one planned piece of work and keeps what it found, unless it is kept already.
+    ///
+    /// # Errors
+    /// When it fails or is interrupted, or nothing is kept.
+    pub fn work(&self, planned: &WorkItem) -> Result<()> {
+        match shipped::scenario(&planned.scenario)? {
+            Scenario::Training(scenario) => {
+                let mut items = scenario.items(self.tier);
+                items.retain(|item| item.to_string() == planned.item);
+                self.curves(&scenario, &items).map(drop)
+            }
+            Scenario::Study(study) => {
+                let items = [planned.item.clone()];
+                self.pieces(study.as_ref(), &items).map(drop)
+            }
+            Scenario::Gaussian(_) | Scenario::Reparameterization(_) => Ok(()),
+        }
     }
 
     /// Does every item in parallel, taking up those that were finished before; an item is `ticks` steps of the progress bar.
@@ -301,18 +393,26 @@ impl RunStore {
         done
     }
 
-    /// Where finished work is kept. The name holds a hash of all that it depends on, so that a stale one is never found.
+    /// Where a finished piece of work is kept.
     fn kept_at(&self, share: &Share, item: &impl Display) -> Result<Option<PathBuf>> {
         let Some(folder) = &self.folder else {
             return Ok(None);
         };
+        let planned = WorkItem {
+            id: self.id(share, item)?,
+            scenario: share.name.to_owned(),
+            item: item.to_string(),
+        };
+        Ok(Some(planned.kept_in(folder)))
+    }
+
+    /// A hash of all that a piece of work depends on, so that a stale one is never taken up.
+    fn id(&self, share: &Share, item: &impl Display) -> Result<String> {
         let mut hash = Sha256::new();
         hash.update(program()?);
         hash.update(&share.key);
-        hash.update(format!("{:?} {:?}", self.tier, self.root));
-        let key = hex(&hash.finalize());
-        let name = format!("{}-{item}-{}.json", share.name, &key[..16]);
-        Ok(Some(unfinished(folder).join(name)))
+        hash.update(format!("{:?} {:?} {item}", self.tier, self.root));
+        Ok(hex(&hash.finalize())[..16].to_owned())
     }
 
     /// Writes the evidence of every scenario, and drops what was kept for resuming.

@@ -1,0 +1,3 @@
+//! Commands that have a file of their own.
+
+pub mod sweep;
