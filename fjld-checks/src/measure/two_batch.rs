@@ -1,7 +1,7 @@
 //! `measure --two-batch`: the noise scale and `C` from a log of gradient norms at two batch sizes, as data-parallel training or gradient
 //! accumulation has them for nothing: each worker's own gradient is of a small batch, their mean is of the big one.
 //!
-//! The log is CSV with a header, or JSON Lines, with the columns of [`COLUMNS`] and any others; a line is a step.
+//! The log is CSV with a header, or JSON Lines, with the columns of `COLUMNS` and any others; a line is a step.
 
 use super::report::{Reasons, short};
 use crate::error::{Error, Result};
@@ -13,16 +13,16 @@ use std::fmt;
 use std::path::Path;
 
 /// The `schema` of the JSON.
-pub const SCHEMA: &str = "fjld-two-batch/1";
+const SCHEMA: &str = "fjld-two-batch/1";
 
 /// What each line of the log has to say: the batch sizes in examples, and the squared norms of their mean gradients (for the small
 /// batch, the mean over the workers of their squared norms).
-pub const COLUMNS: [&str; 4] = ["small_batch", "big_batch", "small_norm2", "big_norm2"];
+const COLUMNS: [&str; 4] = ["small_batch", "big_batch", "small_norm2", "big_norm2"];
 
 /// What a log of norms says. A `None` is `null` in JSON, and has its reason under its dotted path in `reasons`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NormMeasurement {
-    /// Always [`SCHEMA`].
+    /// Always `fjld-two-batch/1`.
     pub schema: &'static str,
     /// The number of steps.
     pub steps: u64,

@@ -70,4 +70,18 @@ mod tests {
         let seen = leaves(&[Diffusive, Undefined, Undefined, Drift]);
         assert_eq!(seen, [None, None, None, Some(Up)]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn transitions_go_up_and_down_in_turn_whatever_the_phases(
+            phases in proptest::collection::vec(0usize..4, 0..60),
+        ) {
+            let phases: Vec<Phase> = phases
+                .into_iter()
+                .map(|index| [Diffusive, Critical, Drift, Undefined][index])
+                .collect();
+            let seen: Vec<Direction> = leaves(&phases).into_iter().flatten().collect();
+            proptest::prop_assert!(seen.windows(2).all(|pair| pair[0] != pair[1]));
+        }
+    }
 }

@@ -135,7 +135,9 @@ impl Reading {
 mod tests {
     use super::*;
 
-    fn reading(numbers: std::result::Result<(f64, Option<(f64, f64)>), &str>) -> Reading {
+    type Ends = Option<(f64, f64)>;
+
+    fn reading(numbers: std::result::Result<(f64, Ends), &str>) -> Reading {
         let interval = |(low, high)| Interval {
             low,
             high,
