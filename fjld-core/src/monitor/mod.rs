@@ -165,10 +165,11 @@ impl Monitor {
 
     /// How a plateau of the loss is told; 200 steps and a share of 0.05 unless this says otherwise.
     ///
-    /// **Plateau**, in words: it begins at the step where the mean loss of the last `steps` is shown to be within `share` of the mean of as
-    /// many before, that is, where Welch's interval of their difference lies within `share` times the older mean on either side of 0. It is
-    /// over at the step where that interval lies wholly beyond. Between the two nothing is shown and nothing changes: too few or too
-    /// noisy steps neither begin a plateau nor end one. What may be exchanged within each half is a step.
+    /// **Plateau**, in words: training is cut into stretches of so many `steps`. A plateau begins at the end of a stretch whose mean loss is
+    /// shown to be within `share` of that of the stretch before, that is, where Welch's interval of their difference lies within `share`
+    /// times the older mean on either side of 0. It is over at the end of a stretch where that interval lies wholly beyond. Between the
+    /// two nothing is shown and nothing changes: too few or too noisy steps neither begin a plateau nor, but for a share of the stretches
+    /// that the level leaves to chance, end one. What may be exchanged within a stretch is a step.
     ///
     /// # Errors
     /// When there are fewer than two steps, or `share` is not inside `(0, 1)`.
