@@ -5,18 +5,19 @@
 //! intervals of one quantity miss each other once in some 170 times), or, where either lacks an interval, when its outcome is another.
 //! An exact check has no noise: another outcome, counterexample or number of cases is a change. A check that was believed and no longer
 //! is, or the other way round, has changed whatever its kind. `not_run` is no finding, so that nothing is compared with it.
+//!
+//! Pins hold verdicts and scopes alone, so that against them no evidence is compared.
+
+mod markdown;
 
 use crate::evidence::{Kind, Outcome, Record};
-use crate::report::{ClaimReport, Report};
+use crate::report::{ClaimReport, Report, pins};
 use crate::verdict::Verdict;
 use serde::Serialize;
 use std::fmt;
 
 /// The `schema` of the JSON.
 pub const SCHEMA: &str = "fjld-compare/1";
-
-/// Characters of a cell of a table before it is cut; the JSON has all of them.
-const CELL: usize = 160;
 
 /// What changed from one report to another.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,8 +43,8 @@ pub struct Comparison {
 pub struct Side {
     /// Its tier.
     pub tier: &'static str,
-    /// Its seed.
-    pub root_seed: u64,
+    /// Its seed; `None` for pins, which hold for every seed.
+    pub root_seed: Option<u64>,
 }
 
 /// One thing that changed.
@@ -100,6 +101,47 @@ pub fn compare(before: &Report, after: &Report) -> Comparison {
     found
 }
 
+/// What changed from the pinned verdicts of the report's tier. Claims that the report does not have are left out, and counted in a note.
+pub fn against_pins(after: &Report) -> Comparison {
+    let mut found = Comparison {
+        schema: SCHEMA,
+        before: Side {
+            tier: after.tier.name(),
+            root_seed: None,
+        },
+        after: Side::of(after),
+        changed: false,
+        notes: failed_baseline(after, "the report").into_iter().collect(),
+        changes: Vec::new(),
+        not_compared: Vec::new(),
+    };
+    let mut pinned = pins::pinned(after.tier);
+    for (id, now) in pins::of(after) {
+        match pinned.remove(&id) {
+            Some(pin) => {
+                found.compare_verdicts(&id, "verdict", Some(pin.verdict), Some(now.verdict));
+                if pin.verdict != Verdict::NotRun && now.verdict != Verdict::NotRun {
+                    let what = "corrected_verdict";
+                    found.compare_verdicts(&id, what, pin.corrected, now.corrected);
+                    found.note(&id, None, "holds_when", pin.holds_when, now.holds_when);
+                }
+            }
+            None => {
+                let now = now.verdict.name().to_owned();
+                found.note(&id, None, "claim", None, Some(now));
+            }
+        }
+    }
+    if !pinned.is_empty() {
+        let missing = pinned.len();
+        found.notes.push(format!(
+            "{missing} pinned claims are not in this report, and are left out"
+        ));
+    }
+    found.changed = !found.changes.is_empty();
+    found
+}
+
 fn notes(before: &Report, after: &Report) -> Vec<String> {
     let mut notes = Vec::new();
     if before.tier != after.tier {
@@ -115,14 +157,15 @@ fn notes(before: &Report, after: &Report) -> Vec<String> {
             before.root_seed, after.root_seed
         ));
     }
-    for (report, when) in [(before, "first"), (after, "second")] {
-        if report.baseline_failed() {
-            notes.push(format!(
-                "the suite's own baseline failed in the {when} report: no verdict in it counts"
-            ));
-        }
-    }
+    notes.extend(failed_baseline(before, "the first report"));
+    notes.extend(failed_baseline(after, "the second report"));
     notes
+}
+
+fn failed_baseline(report: &Report, which: &str) -> Option<String> {
+    report
+        .baseline_failed()
+        .then(|| format!("the suite's own baseline failed in {which}: no verdict in it counts"))
 }
 
 fn verdict_of(claim: &ClaimReport) -> String {
@@ -133,7 +176,7 @@ impl Side {
     fn of(report: &Report) -> Self {
         Self {
             tier: report.tier.name(),
-            root_seed: report.root_seed,
+            root_seed: Some(report.root_seed),
         }
     }
 }
@@ -245,32 +288,6 @@ impl Comparison {
             note("outcome", |record| Some(outcome(record)));
         }
     }
-
-    /// The changes as a table for a pull request, or one line where there are none.
-    pub fn markdown(&self) -> String {
-        let mut text = String::new();
-        if self.changes.is_empty() {
-            text.push_str("No claim changed by more than noise");
-            for note in &self.notes {
-                text.push_str(&format!("; {note}"));
-            }
-            text.push_str(".\n");
-            return text;
-        }
-        text.push_str("| claim | what changed | before | after |\n|---|---|---|---|\n");
-        for change in &self.changes {
-            let [before, after] = [&change.before, &change.after].map(|side| cell(side.as_deref()));
-            text.push_str(&format!(
-                "| {} | {} | {before} | {after} |\n",
-                cell(Some(&change.claim)),
-                cell(Some(&change.what()))
-            ));
-        }
-        for note in &self.notes {
-            text.push_str(&format!("\nNote: {note}.\n"));
-        }
-        text
-    }
 }
 
 impl Change {
@@ -335,16 +352,4 @@ fn effect(record: &Record) -> Option<String> {
         Some(effect) => format!("{effect:.4} [{low:.4}, {high:.4}]"),
         None => format!("[{low:.4}, {high:.4}]"),
     })
-}
-
-/// Text that can not break out of its cell.
-fn cell(text: Option<&str>) -> String {
-    let Some(text) = text else {
-        return "none".to_owned();
-    };
-    let mut shown: String = text.chars().take(CELL).collect();
-    if text.chars().nth(CELL).is_some() {
-        shown.push_str("...");
-    }
-    shown.replace('|', "\\|").replace(['\n', '\r'], " ")
 }

@@ -3,12 +3,10 @@
 use clap::{Args, Parser, Subcommand};
 use fjld_checks::audit::{self, ROOT_SEED};
 use fjld_checks::claims;
-use fjld_checks::compare;
 use fjld_checks::document::Binding;
 use fjld_checks::error::{Error, Result};
 use fjld_checks::evidence::ledger::Budget;
 use fjld_checks::files::write_whole;
-use fjld_checks::measure::{self, measure};
 use fjld_checks::nights::{self, Ledger};
 use fjld_checks::plan_samples::{self, parse_half_width, plan_samples};
 use fjld_checks::recorded::{calibration, judge, subjects};
@@ -29,6 +27,8 @@ use std::time::Instant;
 
 mod commands;
 
+use commands::compare::{self, CompareArgs};
+use commands::measure::{self, MeasureArgs};
 use commands::sweep::{self, MergeArgs, PlanArgs};
 
 /// glibc hands large tensors back to the system after every operation; this one keeps them.
@@ -153,28 +153,6 @@ struct RunArgs {
 }
 
 #[derive(Args)]
-struct MeasureArgs {
-    /// .npy or .safetensors files of gradients, or a directory of them
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
-    /// The tensor to read of a .safetensors file
-    #[arg(long, value_name = "NAME")]
-    key: Option<String>,
-    /// How many examples each gradient averages over
-    #[arg(long, value_name = "B")]
-    batch_size: Option<u64>,
-    /// Nominal coverage of the interval
-    #[arg(long, default_value_t = 0.95)]
-    level: f64,
-    /// Compute the effective rank, whatever it costs
-    #[arg(long)]
-    effective_rank: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Args)]
 struct ReplayArgs {
     /// A claim, or one check of it
     #[arg(value_name = "CLAIM[/CHECK]")]
@@ -205,22 +183,6 @@ enum DataCommand {
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
     },
-}
-
-#[derive(Args)]
-struct CompareArgs {
-    /// The report.json to compare with
-    #[arg(value_name = "A.json")]
-    before: PathBuf,
-    /// The report.json to compare
-    #[arg(value_name = "B.json")]
-    after: PathBuf,
-    /// Print a table of what changed, for a pull request
-    #[arg(long, conflicts_with = "json")]
-    markdown: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Args)]
@@ -315,9 +277,9 @@ impl Cli {
             Command::Report(args) => report(args),
             Command::Claims(args) => list_claims(&args),
             Command::Run(args) => run(&args),
-            Command::Measure(args) => measure_files(args),
+            Command::Measure(args) => measure::run(args),
             Command::Replay(args) => replay_claim(&args),
-            Command::Compare(args) => compare_reports(&args),
+            Command::Compare(args) => compare::run(&args),
             Command::PlanSamples(args) => plan_draws(args),
             Command::Plan(args) => sweep::plan(&args),
             Command::Merge(args) => sweep::merge(args),
@@ -541,22 +503,6 @@ fn run(args: &RunArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn measure_files(args: MeasureArgs) -> Result<Exit> {
-    let measurement = measure(&measure::Options {
-        files: args.files,
-        key: args.key,
-        batch_size: args.batch_size,
-        level: args.level,
-        effective_rank: args.effective_rank,
-    })?;
-    print(&if args.json {
-        to_json(&measurement)
-    } else {
-        format!("{measurement}\n")
-    })?;
-    Ok(Exit::Done)
-}
-
 fn replay_claim(args: &ReplayArgs) -> Result<Exit> {
     let agreement = replay(&args.what, &report::read(&args.from)?, args.data.clone())?;
     print(&format!("{}: {}\n", args.what, agreement.name()))?;
@@ -564,18 +510,6 @@ fn replay_claim(args: &ReplayArgs) -> Result<Exit> {
         Agreement::BitEqual | Agreement::WithinBudget => Exit::Done,
         Agreement::Diverged => Exit::Difference,
     })
-}
-
-fn compare_reports(args: &CompareArgs) -> Result<Exit> {
-    let comparison = compare::compare(&report::read(&args.before)?, &report::read(&args.after)?);
-    print(&if args.json {
-        to_json(&comparison)
-    } else if args.markdown {
-        comparison.markdown()
-    } else {
-        format!("{comparison}\n")
-    })?;
-    Ok(done_if(!comparison.changed))
 }
 
 fn plan_draws(args: PlanSamplesArgs) -> Result<Exit> {

@@ -120,6 +120,24 @@ pub enum Error {
     /// A pass that can not be measured exactly.
     #[error("{0}")]
     Capture(String),
+    /// A file that can not be used.
+    #[error("{path} could not be {doing}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// What was tried.
+        doing: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The log of a monitor that can not be used.
+    #[error("{path}: {what}")]
+    Log {
+        /// The file.
+        path: String,
+        /// What is wrong with it, with the line.
+        what: String,
+    },
     /// An error of candle's own.
     #[error("candle: {0}")]
     Candle(#[from] candle_core::Error),

@@ -2,7 +2,7 @@
 //!
 //! One way through: gradients come out of a model ([`capture`]), are taken in by streaming [`moments`], and these give the metrics:
 //! the [`ratio`] with its interval, [`geometry`] and [`information`]. [`fisher`] holds the curvature operators and [`kronecker`] the layers'
-//! blocks among them, with the ratio in their metric. Nothing here holds an opinion on any claim about them.
+//! blocks among them, with the ratio in their metric. A [`monitor`] does it along a training loop. Nothing here holds an opinion on any claim about them.
 //!
 //! ```
 //! use fjld_core::{Moments, Ratio};
@@ -21,6 +21,7 @@ pub mod geometry;
 pub mod information;
 pub mod kronecker;
 pub mod moments;
+pub mod monitor;
 pub mod planner;
 pub mod ratio;
 pub mod rng;
@@ -29,6 +30,7 @@ pub use capture::{Capture, ConsolidationReading, Objective, compute_c_alpha};
 pub use error::{Error, Result};
 pub use kronecker::{KfacReading, compute_c_alpha_kfac};
 pub use moments::{FullMoments, Moments};
+pub use monitor::Monitor;
 pub use planner::{NoPlan, PilotMoments};
 pub use ratio::{Estimates, Interval, Phase, Ratio, Undefined};
 

@@ -9,8 +9,9 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 venv=${VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/fjld-pytorch}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+folder=$(mktemp -d)
+work=$folder
+trap 'rm -rf "$folder"' EXIT
 
 if [ ! -x "$venv/bin/python" ]; then
     python3 -m venv "$venv"
@@ -20,6 +21,7 @@ fi
 
 export CUDA_VISIBLE_DEVICES=
 "$venv/bin/python" "$here/dump_gradients.py" dump "$work"
+"$venv/bin/python" "$here/snippets.py" run "$work/page"
 cd "$here/../.."
 cargo build --quiet -p fjld-checks
 measure() { # name, batch size, then the arguments of measure
@@ -30,4 +32,11 @@ for kind in f64 f32 blind; do
     measure "$kind.safetensors" 1 "$work/$kind.safetensors" --key gradients
 done
 measure steps 8 "$work/steps"
+"$venv/bin/python" "$here/dump_gradients.py" compare "$work"
+
+# what the Python of README.md wrote
+work=$work/page
+measure examples 1 "$work/gradients.safetensors"
+measure minibatches 8 "$work/gradients"
+cargo run --quiet -p fjld-checks -- measure --json --two-batch "$work/norms.csv" >"$work/norms.measured.json"
 "$venv/bin/python" "$here/dump_gradients.py" compare "$work"

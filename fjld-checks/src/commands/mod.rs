@@ -1,3 +1,5 @@
 //! Commands that have a file of their own.
 
+pub mod compare;
+pub mod measure;
 pub mod sweep;

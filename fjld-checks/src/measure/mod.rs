@@ -8,8 +8,10 @@ mod npy;
 mod report;
 mod safetensors;
 pub(crate) mod samples;
+mod two_batch;
 
 pub use report::{LogJeffreys, Measurement, RatioReading, SCHEMA};
+pub use two_batch::{NormMeasurement, two_batch};
 
 use crate::error::{Error, Result};
 use fjld_core::geometry::log_jeffreys_diagonal;

@@ -183,7 +183,7 @@ impl Measurement {
 }
 
 /// Four significant digits, in the plain notation where that is readable.
-fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }

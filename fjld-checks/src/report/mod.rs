@@ -176,7 +176,7 @@ pub struct Receipt {
 }
 
 /// The document's checklist (lines 232 to 236), in our words, and the claims that judge it.
-const CHECKLIST: [(u32, &str, &str); 5] = [
+pub const CHECKLIST: [(u32, &str, &str); 5] = [
     (232, "100 gradient samples estimate C", "sample-count"),
     (
         233,

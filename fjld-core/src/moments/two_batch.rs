@@ -7,9 +7,13 @@
 //! |G|^2 = (B |g_B|^2 - b |g_b|^2) / (B - b)          S = Tr Sigma = (|g_b|^2 - |g_B|^2) / (1/b - 1/B)
 //! ```
 //!
-//! Either is unbiased for one step and very noisy. Their ratio is not unbiased, so that the steps' means are taken first.
+//! Either is unbiased for one step and very noisy. Their ratio is not unbiased, so that the steps' means are taken first, and the interval
+//! is that of a ratio of two means (Fieller 1954, *Journal of the Royal Statistical Society* B 16). What may be exchanged without changing
+//! anything is a step: the interval holds what it says only where the model moves little over the steps taken in.
 
 use crate::error::{Error, Result};
+use crate::ratio::Interval;
+use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Accumulated squared norms at two batch sizes.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +23,10 @@ pub struct TwoBatch {
     steps: u64,
     small_norm: f64,
     big_norm: f64,
+    /// Sums over steps of the deviations' squares, and of their product.
+    small_scatter: f64,
+    big_scatter: f64,
+    joint_scatter: f64,
 }
 
 /// Why two batch sizes give no ratio. A result, not an error.
@@ -42,6 +50,27 @@ pub enum Undefined {
     NoNoise {
         /// The estimate.
         estimate: f64,
+    },
+    /// Two steps have no more than a difference.
+    #[error("an interval over steps needs at least 3 of them; there are {steps}")]
+    TooFewForInterval {
+        /// The steps.
+        steps: u64,
+    },
+    /// Norms that never differ are copies, and show no spread.
+    #[error(
+        "all steps have the same norms, so that nothing can be said of how the estimate varies"
+    )]
+    StepsAgree,
+    /// The estimate of `Tr Sigma` is within its own error of zero.
+    #[error(
+        "the steps do not show that there is noise: {estimate} with a standard error of {error}, and a ratio over it may be anything"
+    )]
+    NoiseUnresolved {
+        /// The estimate.
+        estimate: f64,
+        /// Its standard error over the steps.
+        error: f64,
     },
 }
 
@@ -71,6 +100,9 @@ impl TwoBatch {
             steps: 0,
             small_norm: 0.0,
             big_norm: 0.0,
+            small_scatter: 0.0,
+            big_scatter: 0.0,
+            joint_scatter: 0.0,
         })
     }
 
@@ -90,14 +122,29 @@ impl TwoBatch {
         }
         self.steps += 1;
         let weight = 1.0 / self.steps as f64;
-        self.small_norm += (small_norm - self.small_norm) * weight;
-        self.big_norm += (big_norm - self.big_norm) * weight;
+        let (small_gap, big_gap) = (small_norm - self.small_norm, big_norm - self.big_norm);
+        self.small_norm += small_gap * weight;
+        self.big_norm += big_gap * weight;
+        // a deviation from the old mean times one from the new (Welford 1962, *Technometrics* 4)
+        self.small_scatter += small_gap * (small_norm - self.small_norm);
+        self.big_scatter += big_gap * (big_norm - self.big_norm);
+        self.joint_scatter += small_gap * (big_norm - self.big_norm);
         Ok(())
+    }
+
+    /// The two batch sizes, `(b, B)`.
+    pub fn batch_sizes(&self) -> (u64, u64) {
+        (self.small, self.big)
     }
 
     /// How many steps were taken in.
     pub fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// The mean over steps of `|g_B|^2`; `None` before the first step.
+    pub fn big_norm(&self) -> Option<f64> {
+        (self.steps > 0).then_some(self.big_norm)
     }
 
     /// The mean over steps of the estimate of `|G|^2`; unbiased, and negative now and then. `None` before the first step.
@@ -130,6 +177,73 @@ impl TwoBatch {
         Ok(signal / noise)
     }
 
+    /// The interval of nominal coverage `level` for `C` per example: all `x` for which the steps' mean of `|G|^2 - x S` is within
+    /// `q` standard errors of 0, `q` being Student's quantile for `steps - 1` degrees of freedom. It may reach below zero, and holds
+    /// `|G|^2 / S` also where that is not positive.
+    ///
+    /// ```text
+    /// (s - x t)^2 <= q^2 (V_s - 2 x V_st + x^2 V_t)      s, t the means of |G|^2 and S, V their covariance over the steps
+    /// ```
+    ///
+    /// # Errors
+    /// When `level` is not inside `(0, 1)`. Inside: with fewer than three steps, where all are the same, and where `S` is within its
+    /// error of 0, for then the interval is not bounded.
+    pub fn interval(&self, level: f64) -> Result<std::result::Result<Interval, Undefined>> {
+        if !(level > 0.0 && level < 1.0) {
+            return Err(Error::OutOfRange {
+                name: "the level of the interval",
+                value: level,
+                accepted: "strictly between 0 and 1",
+            });
+        }
+        Ok(self.fieller(level))
+    }
+
+    fn fieller(&self, level: f64) -> std::result::Result<Interval, Undefined> {
+        let (Some(s), Some(t)) = (self.signal(), self.noise()) else {
+            return Err(Undefined::NoSteps);
+        };
+        if self.steps < 3 {
+            return Err(Undefined::TooFewForInterval { steps: self.steps });
+        }
+        if self.small_scatter <= 0.0 && self.big_scatter <= 0.0 {
+            return Err(Undefined::StepsAgree);
+        }
+        let n = self.steps as f64;
+        let quantile = StudentsT::new(0.0, 1.0, n - 1.0)
+            .expect("there are at least three steps")
+            .inverse_cdf(0.5 + level / 2.0);
+        // signal and noise are linear in the two norms: coefficients on |g_b|^2 and |g_B|^2
+        let (b, big) = (self.small as f64, self.big as f64);
+        let signal = (-b / (big - b), big / (big - b));
+        let noise = (b * big / (big - b), -b * big / (big - b));
+        let of_means = n * (n - 1.0);
+        let covariance = |u: (f64, f64), v: (f64, f64)| {
+            (u.0 * v.0 * self.small_scatter
+                + u.1 * v.1 * self.big_scatter
+                + (u.0 * v.1 + u.1 * v.0) * self.joint_scatter)
+                / of_means
+        };
+        let square = quantile * quantile;
+        let (of_signal, of_noise) = (covariance(signal, signal), covariance(noise, noise));
+        let both = covariance(signal, noise);
+        // a x^2 - 2 h x + c <= 0
+        let a = t * t - square * of_noise;
+        let (h, c) = (s * t - square * both, s * s - square * of_signal);
+        if !(t > 0.0 && a > 0.0) {
+            return Err(Undefined::NoiseUnresolved {
+                estimate: t,
+                error: of_noise.max(0.0).sqrt(),
+            });
+        }
+        let root = (h * h - a * c).max(0.0).sqrt();
+        Ok(Interval {
+            low: (h - root) / a,
+            high: (h + root) / a,
+            level,
+        })
+    }
+
     /// The noise scale `B_simple = S / |G|^2` in examples.
     ///
     /// # Errors
@@ -142,6 +256,7 @@ impl TwoBatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::{Seed, standard_normals};
     use approx::assert_relative_eq;
 
     #[test]
@@ -185,6 +300,55 @@ mod tests {
         // means 2 and 2
         both.push(1.0, 3.0)?;
         assert_eq!(both.ratio(), Err(Undefined::NoNoise { estimate: 0.0 }));
+        Ok(())
+    }
+
+    /// For draws `g ~ N(mu, I)` in `d` dimensions the two norms' law is known, and so is `C`.
+    #[test]
+    fn the_interval_over_steps_holds_the_true_ratio_as_often_as_it_says() -> Result<()> {
+        let (d, b, big, steps, repeats) = (20usize, 2usize, 16usize, 40, 400);
+        let mean = 0.5; // of every coordinate: C per example is mean^2 d / d
+        let generator = &mut Seed::root(91).generator();
+        let mut held = 0;
+        for _ in 0..repeats {
+            let mut both = TwoBatch::new(b as u64, big as u64)?;
+            for _ in 0..steps {
+                let draws = standard_normals(generator, big * d);
+                let norm = |count: usize| -> f64 {
+                    let sum = |j: usize| (0..count).map(|i| draws[i * d + j] + mean).sum::<f64>();
+                    (0..d).map(|j| (sum(j) / count as f64).powi(2)).sum()
+                };
+                both.push(norm(b), norm(big))?;
+            }
+            let interval = both.interval(0.9)?.expect("the noise is plain");
+            let c = both.ratio().expect("signal and noise are plain");
+            assert!(interval.low < c && c < interval.high);
+            held += u32::from(interval.low <= mean * mean && mean * mean <= interval.high);
+        }
+        // .9 of 400, and four standard deviations of a binomial; norms are skewed, which costs a little
+        let share = f64::from(held) / f64::from(repeats);
+        assert!((share - 0.9).abs() < 0.06, "{share}");
+        Ok(())
+    }
+
+    #[test]
+    fn an_interval_that_the_steps_do_not_bound_is_undefined_with_its_reason() -> Result<()> {
+        let mut both = TwoBatch::new(1, 2)?;
+        assert_eq!(both.interval(0.95)?, Err(Undefined::NoSteps));
+        both.push(3.0, 2.0)?;
+        both.push(3.0, 2.0)?;
+        assert_eq!(
+            both.interval(0.95)?,
+            Err(Undefined::TooFewForInterval { steps: 2 })
+        );
+        both.push(3.0, 2.0)?;
+        assert_eq!(both.interval(0.95)?, Err(Undefined::StepsAgree));
+        both.push(1.0, 9.0)?;
+        assert!(matches!(
+            both.interval(0.95)?,
+            Err(Undefined::NoiseUnresolved { .. })
+        ));
+        assert!(both.interval(1.0).is_err());
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! `compare` on reports made by hand, where what differs is known; and through the real binary.
 
+mod shown;
+
 use fjld_checks::claims::{self, Origin};
 use fjld_checks::compare::{Change, Comparison, compare};
 use fjld_checks::evidence::method::Method;
@@ -286,26 +288,6 @@ fn other_tiers_other_seeds_and_a_failed_baseline_are_said() {
         ]
     );
     assert_eq!(other.markdown().lines().count(), 1);
-}
-
-#[test]
-fn the_markdown_table_holds_the_changed_claims_only_and_no_cell_breaks_out() {
-    let table = edited(|r| {
-        let found = r.claims[0].checks[0].counterexample.as_mut();
-        found.expect("it has one").case = format!("a|b\n{}", "x".repeat(500));
-    })
-    .markdown();
-    let lines: Vec<&str> = table.lines().collect();
-    assert_eq!(lines.len(), 3, "{table}");
-    assert_eq!(lines[0], "| claim | what changed | before | after |");
-    assert!(
-        lines[2].starts_with("| false | counterexample of algebra | mu = 2 \\| D = 1 | a\\|b xxx"),
-        "{table}"
-    );
-    assert!(
-        lines[2].ends_with("x... |") && lines[2].len() < 300,
-        "{table}"
-    );
 }
 
 fn put(dir: &TempDir, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
