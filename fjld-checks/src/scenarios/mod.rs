@@ -7,6 +7,7 @@ mod loader;
 pub mod measurement;
 pub mod models;
 pub mod optimiser;
+pub mod picture;
 pub mod recorded;
 pub mod reparameterization;
 pub mod shipped;

@@ -5,6 +5,7 @@
 
 use super::data::folder::DataSet;
 use crate::error::{Error, Result};
+use crate::evidence::picture::Picture;
 use crate::tier::Tier;
 use fjld_core::rng::Seed;
 use serde::de::DeserializeOwned;
@@ -40,6 +41,14 @@ pub trait Study: Debug + Send + Sync {
     /// # Errors
     /// When a row is none of this study's.
     fn table(&self, rows: &[String]) -> Result<String>;
+
+    /// What people see of them, speaking to `claims`; nothing, unless a study says otherwise.
+    ///
+    /// # Errors
+    /// When a row is none of this study's.
+    fn pictures(&self, _rows: &[String], _claims: &[String]) -> Result<Vec<Picture>> {
+        Ok(Vec::new())
+    }
 }
 
 /// What a piece of work is done with.
