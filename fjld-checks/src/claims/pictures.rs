@@ -46,7 +46,11 @@ const INVARIANCE: &[&str] = &[
 ///
 /// # Errors
 /// When one can not be made, or the rows of a study are none of its own.
-pub fn of(claims: &[(String, &'static [&'static str])], runs: &RunStore, root: Seed) -> Result<Vec<Picture>> {
+pub fn of(
+    claims: &[(String, &'static [&'static str])],
+    runs: &RunStore,
+    root: Seed,
+) -> Result<Vec<Picture>> {
     let is_there = |id: &&str| claims.iter().any(|(claim, _)| claim == id);
     let mut pictures = Vec::new();
     for (names, draw) in OWN {

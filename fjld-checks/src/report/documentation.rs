@@ -79,7 +79,13 @@ mod tests {
         };
         assert_eq!(
             documentation(source),
-            [text("One line."), text("The `x`:"), list(&["a b", "c"]), code, text("End.")]
+            [
+                text("One line."),
+                text("The `x`:"),
+                list(&["a b", "c"]),
+                code,
+                text("End.")
+            ]
         );
     }
 }

@@ -137,9 +137,15 @@ mod tests {
     #[test]
     fn a_claim_is_explained_without_a_report() {
         let page = explain("theorem-2", None).expect("it is a claim");
-        assert!(page.starts_with("theorem-2\n(line 58 of the document"), "{page}");
+        assert!(
+            page.starts_with("theorem-2\n(line 58 of the document"),
+            "{page}"
+        );
         assert!(page.contains("\nTrue instead\n"), "{page}");
-        assert!(page.lines().all(|l| l.chars().count() <= WIDTH + 6), "{page}");
+        assert!(
+            page.lines().all(|l| l.chars().count() <= WIDTH + 6),
+            "{page}"
+        );
     }
 
     #[test]

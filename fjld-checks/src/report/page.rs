@@ -303,12 +303,20 @@ impl Page {
                 },
                 format!(
                     "{}: {}",
-                    if r.planted_defect.caught { "caught" } else { "MISSED" },
+                    if r.planted_defect.caught {
+                        "caught"
+                    } else {
+                        "MISSED"
+                    },
                     r.planted_defect.what
                 ),
                 format!(
                     "{}: {}",
-                    if r.planted_truth.passed { "passed" } else { "NOT PASSED" },
+                    if r.planted_truth.passed {
+                        "passed"
+                    } else {
+                        "NOT PASSED"
+                    },
                     r.planted_truth.what
                 ),
                 plain(r.false_alarm),
@@ -350,7 +358,11 @@ fn origin(claim: &ClaimReport) -> String {
 /// A phrase as a sentence.
 fn sentence(phrase: &str) -> String {
     let mut letters = phrase.chars();
-    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let first: String = letters
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .collect();
     let end = if phrase.ends_with('.') { "" } else { "." };
     format!("{first}{}{end}", letters.as_str())
 }

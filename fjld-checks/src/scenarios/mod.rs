@@ -13,6 +13,7 @@ pub mod reparameterization;
 pub mod shipped;
 pub mod store;
 pub mod study;
+mod study_picture;
 pub mod training;
 
 pub use models::mlp;

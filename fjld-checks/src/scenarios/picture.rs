@@ -227,8 +227,13 @@ fn ratio_caption(evidence: &Evidence, arms: &[Arm]) -> String {
         if let (Some((first, last, rising, runs)), Some((low, high, ..))) =
             (travel(arm, &of), travel(arm, &accuracy))
         {
+            let way = match rising {
+                0 => format!("falls in all {runs} runs"),
+                all if all == runs => format!("rises in all {runs} runs"),
+                some => format!("ends higher than it began in {some} of {runs} runs"),
+            };
             told.push(format!(
-                "{}: C at batch {batch} goes from {} to {} (it ends higher in {rising} of {runs} runs) while accuracy goes from {} to {}",
+                "{}: C {way}, at batch {batch} from {} to {}, while accuracy goes from {} to {}",
                 arm.name,
                 plain(first),
                 plain(last),
@@ -347,9 +352,13 @@ mod tests {
         assert_eq!(first.series[0].x, [1.0, 5.0]);
         assert_eq!(first.series[0].y, [Some(0.1), Some(0.4)]);
         assert_eq!(first.series[0].high[1], Some(0.5));
-        assert!(pictures[0].caption.contains("n = 2 plain, 1 shuffled labels"));
         assert!(
-            pictures[0].caption.contains("higher in 2 of 2 runs"),
+            pictures[0]
+                .caption
+                .contains("n = 2 plain, 1 shuffled labels")
+        );
+        assert!(
+            pictures[0].caption.contains("C rises in all 2 runs"),
             "{}",
             pictures[0].caption
         );
@@ -358,7 +367,10 @@ mod tests {
     #[test]
     fn the_noise_scale_is_the_batch_over_c() {
         let pictures = of(&evidence(), &[], None);
-        assert_eq!(pictures[1].panels[0].series[0].y, [Some(10.0), Some(2.66667)]);
+        assert_eq!(
+            pictures[1].panels[0].series[0].y,
+            [Some(10.0), Some(2.66667)]
+        );
     }
 
     #[test]

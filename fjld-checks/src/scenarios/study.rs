@@ -42,12 +42,12 @@ pub trait Study: Debug + Send + Sync {
     /// When a row is none of this study's.
     fn table(&self, rows: &[String]) -> Result<String>;
 
-    /// What people see of them, speaking to `claims`; nothing, unless a study says otherwise.
+    /// What people see of them, speaking to `claims`; a study may say otherwise.
     ///
     /// # Errors
     /// When a row is none of this study's.
-    fn pictures(&self, _rows: &[String], _claims: &[String]) -> Result<Vec<Picture>> {
-        Ok(Vec::new())
+    fn pictures(&self, rows: &[String], claims: &[String]) -> Result<Vec<Picture>> {
+        super::study_picture::of(self.name(), rows, claims)
     }
 }
 

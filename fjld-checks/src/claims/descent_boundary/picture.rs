@@ -54,17 +54,19 @@ fn found() -> Vec<(f64, f64, f64)> {
 fn one_curvature(found: &[(f64, f64, f64)]) -> Panel {
     let fine = (1..200).map(|k| f64::from(k) / 100.0);
     let inside = |c: f64| (-OCTAVES..=OCTAVES).contains(&(c.log2().round() as i32));
-    let stated = fine
-        .map(|x| (x, x / (2.0 - x)))
-        .filter(|&(_, c)| inside(c));
+    let stated = fine.map(|x| (x, x / (2.0 - x))).filter(|&(_, c)| inside(c));
     let middle = found.iter().map(|&(x, low, high)| (x, (low * high).sqrt()));
     Panel {
         title: "one curvature".into(),
         x: Axis::linear("eta h"),
         y: Axis::log("C"),
         series: vec![
-            Series::new("found by exact steps", Style::marks(1, Mark::Circle), middle)
-                .between(found.iter().map(|&(_, low, high)| (low, high))),
+            Series::new(
+                "found by exact steps",
+                Style::marks(1, Mark::Circle),
+                middle,
+            )
+            .between(found.iter().map(|&(_, low, high)| (low, high))),
             Series::new(
                 "C* = eta h / (2 - eta h)",
                 Style::line(1, Line::Solid),
@@ -105,9 +107,9 @@ fn two_curvatures(cases: &BTreeMap<(u64, u64), (f64, f64, bool)>) -> Panel {
             .filter(move |(_, _, falls)| *falls == wanted)
             .map(|&(x, y, _)| (x, y))
     };
-    let ends = cases.values().fold((f64::INFINITY, 0f64), |(l, h), c| {
-        (l.min(c.0), h.max(c.0))
-    });
+    let ends = cases
+        .values()
+        .fold((f64::INFINITY, 0f64), |(l, h), c| (l.min(c.0), h.max(c.0)));
     Panel {
         title: "two curvatures, any noise".into(),
         x: Axis::log("C* = eta h_D / (2 - eta h_mu)"),
@@ -188,7 +190,15 @@ mod tests {
     #[test]
     fn no_case_in_two_dimensions_lies_on_the_wrong_side() {
         let picture = picture();
-        assert!(picture.caption.contains("wrong side of C* lie 0."), "{}", picture.caption);
-        assert!(!picture.caption.contains("falls in 0 "), "{}", picture.caption);
+        assert!(
+            picture.caption.contains("wrong side of C* lie 0."),
+            "{}",
+            picture.caption
+        );
+        assert!(
+            !picture.caption.contains("falls in 0 "),
+            "{}",
+            picture.caption
+        );
     }
 }

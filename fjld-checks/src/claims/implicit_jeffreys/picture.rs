@@ -94,10 +94,7 @@ fn ring(torus: &Torus, density: &Density) -> Panel {
         let fine = (0..=k).map(move |i| TAU * i as f64 / k as f64);
         fine.map(|x| (x, torus.variance(&[x], 0)))
     };
-    let (ito, jeffreys) = (
-        stated(torus, density, -1.0),
-        stated(torus, density, -0.5),
-    );
+    let (ito, jeffreys) = (stated(torus, density, -1.0), stated(torus, density, -0.5));
     // the nodes reach half of the way round, and the other half is the same
     let mut drawn: Vec<(f64, f64)> = Vec::new();
     let every = density.nodes.len().div_ceil(DRAWN / 2);
@@ -113,7 +110,11 @@ fn ring(torus: &Torus, density: &Density) -> Panel {
         x: Axis::linear("place x").in_unit("radians"),
         y: Axis::linear("density over its mean"),
         series: vec![
-            Series::new("where the steps settle", Style::marks(0, Mark::Circle), drawn),
+            Series::new(
+                "where the steps settle",
+                Style::marks(0, Mark::Circle),
+                drawn,
+            ),
             Series::new(
                 "1/s^2 (Ito)",
                 Style::line(1, Line::Solid),

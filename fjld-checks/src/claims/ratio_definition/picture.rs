@@ -89,7 +89,11 @@ pub fn bias(root: Seed) -> Result<Picture> {
             x: Axis::log("gradients drawn, n"),
             y: Axis::log("mean estimate over C"),
             series: vec![
-                drawn("plug-in, as in the document", Style::marks(2, Mark::Cross), plug_in),
+                drawn(
+                    "plug-in, as in the document",
+                    Style::marks(2, Mark::Cross),
+                    plug_in,
+                ),
                 Series::new("its exact mean", Style::line(2, Line::Dashed), expected),
                 drawn("debiased", Style::marks(1, Mark::Circle), debiased),
             ],
@@ -110,7 +114,9 @@ const LAWS: [(&str, &str); 3] = [
 /// Coverages of a method by law and number of draws.
 fn coverages(method: &str) -> Result<BTreeMap<(String, u32), Vec<f64>>> {
     let wrong = |what: &str| Error::input(format!("coverage.csv: {what}"));
-    let mut lines = TABLE.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let mut lines = TABLE
+        .lines()
+        .map(|line| line.split(',').collect::<Vec<_>>());
     let header = lines.next().unwrap_or_default();
     let column = |name: &str| {
         let found = header.iter().position(|h| *h == name);
@@ -182,11 +188,14 @@ pub fn coverage() -> Result<Picture> {
                 .collect();
             let middle = own.iter().filter_map(|(n, c)| Some((*n, median(c)?)));
             let ends = own.iter().map(|(_, c)| {
-                c.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| {
-                    (l.min(*v), h.max(*v))
-                })
+                c.iter()
+                    .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| {
+                        (l.min(*v), h.max(*v))
+                    })
             });
-            panel.series.push(Series::new(name, style, middle).between(ends));
+            panel
+                .series
+                .push(Series::new(name, style, middle).between(ends));
         }
         let all: Vec<f64> = coverages.into_values().flatten().collect();
         cells = all.len();

@@ -2,7 +2,8 @@
 
 use crate::claims::Origin;
 use crate::evidence::picture::plain;
-use crate::report::{ClaimReport, Report, pins};
+use crate::report::pins::{self, Pin};
+use crate::report::{ClaimReport, Report};
 use crate::verdict::Verdict;
 use serde::Serialize;
 
@@ -16,7 +17,7 @@ pub struct Answer {
     bar: Vec<Part>,
     theorems: Vec<Theorem>,
     surviving: usize,
-    differences: Vec<String>,
+    changes: Vec<Change>,
     rows: Vec<Row>,
     /// Checks that got a planted world wrong.
     unsound: usize,
@@ -36,6 +37,13 @@ struct Theorem {
     status: String,
     statement: String,
     verdict: Verdict,
+}
+
+/// A claim that is not as pinned.
+#[derive(Serialize)]
+struct Change {
+    id: String,
+    how: String,
 }
 
 /// A claim in the table.
@@ -76,9 +84,10 @@ impl Answer {
         };
         let (document, ours) = (of(Origin::Document), of(Origin::Ours));
         let (stand, fall, wait) = counts(&document);
-        let verb = |n: usize, one: &'static str, many: &'static str| if n == 1 { one } else { many };
+        let verb =
+            |n: usize, one: &'static str, many: &'static str| if n == 1 { one } else { many };
         let headline = format!(
-            "Of {} {} of the document {stand} {}, {fall} {} and {wait} {}.",
+            "Of the document\u{2019}s {} {} {stand} {}, {fall} {} and {wait} {}.",
             document.len(),
             verb(document.len(), "claim", "claims"),
             verb(stand, "stands", "stand"),
@@ -87,12 +96,19 @@ impl Answer {
         );
         let ours = (!ours.is_empty()).then(|| {
             let (stand, ..) = counts(&ours);
-            format!("Beside them {stand} of {} statements of our own stand.", ours.len())
+            format!(
+                "Beside them {stand} of {} statements of our own stand.",
+                ours.len()
+            )
         });
         let bar = ORDER.into_iter().map(|(verdict, says)| Part {
             verdict,
             says,
-            count: report.claims.iter().filter(|c| c.verdict == verdict).count(),
+            count: report
+                .claims
+                .iter()
+                .filter(|c| c.verdict == verdict)
+                .count(),
         });
         let theorems: Vec<Theorem> = report.claims.iter().filter_map(theorem).collect();
         let records = || report.claims.iter().flat_map(|claim| &claim.checks);
@@ -103,12 +119,34 @@ impl Answer {
             bar: bar.filter(|part| part.count > 0).collect(),
             surviving: theorems.iter().filter(|t| t.verdict.stands()).count(),
             theorems,
-            differences: pins::differences(report),
+            changes: changes(report),
             rows: report.claims.iter().map(row).collect(),
             unsound: records().filter(|record| !record.is_sound()).count(),
             checks: records().count(),
         }
     }
+}
+
+/// What differs from the pins of the tier. A claim that was not run differs from nothing.
+fn changes(report: &Report) -> Vec<Change> {
+    let pinned = pins::pinned(report.tier);
+    let name = |verdict: Verdict| verdict.name().replace('_', " ");
+    let change = |(id, now): (String, Pin)| {
+        let how = match pinned.get(&id) {
+            _ if now.verdict == Verdict::NotRun => return None,
+            None => format!("is new: {}", name(now.verdict)),
+            Some(before) if *before == now => return None,
+            Some(before) if before.verdict != now.verdict => {
+                format!("was {}, is {}", name(before.verdict), name(now.verdict))
+            }
+            Some(before) if before.corrected != now.corrected => {
+                "has another verdict on its correction".to_owned()
+            }
+            Some(_) => "holds in another scope".to_owned(),
+        };
+        Some(Change { id, how })
+    };
+    pins::of(report).into_iter().filter_map(change).collect()
 }
 
 /// What the document calls a theorem, or proven.
@@ -130,11 +168,9 @@ fn row(claim: &ClaimReport) -> Row {
             (None, Some(effect), Some([low, high])) => {
                 format!("{} [{}, {}]", plain(effect), plain(low), plain(high))
             }
-            (None, Some(effect), None) => format!(
-                "{} (allowed {})",
-                plain(effect),
-                plain(record.tolerance)
-            ),
+            (None, Some(effect), None) => {
+                format!("{} (allowed {})", plain(effect), plain(record.tolerance))
+            }
             (None, None, _) => format!("none in {} cases", record.cases),
         }
     });

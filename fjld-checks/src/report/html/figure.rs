@@ -59,9 +59,9 @@ fn legend(picture: &Picture) -> Vec<Entry> {
     let all: Vec<&Series> = picture.panels.iter().flat_map(|p| &p.series).collect();
     for series in &all {
         // a bare name is the arm of a longer one that looks the same
-        let longer = all.iter().any(|s| {
-            s.style == series.style && s.name.starts_with(&format!("{},", series.name))
-        });
+        let longer = all
+            .iter()
+            .any(|s| s.style == series.style && s.name.starts_with(&format!("{},", series.name)));
         let known = seen.contains(&(&series.name, series.style));
         if !known && !longer {
             seen.push((&series.name, series.style));

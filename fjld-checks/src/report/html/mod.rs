@@ -61,7 +61,9 @@ pub fn html(report: &Report, provenance: Option<&serde_json::Value>) -> String {
     let template = environment
         .get_template("report.html")
         .expect("a test renders the template");
-    template.render(values).expect("a test renders the template")
+    template
+        .render(values)
+        .expect("a test renders the template")
 }
 
 fn environment() -> Environment<'static> {
@@ -82,7 +84,9 @@ fn environment() -> Environment<'static> {
 /// A name as part of an address within the page: letters, digits and dashes.
 fn anchor(name: String) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    name.chars().map(|c| if fits(c) { c } else { '-' }).collect()
+    name.chars()
+        .map(|c| if fits(c) { c } else { '-' })
+        .collect()
 }
 
 /// Text in which what stands between back quotes is code.
@@ -118,7 +122,11 @@ fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let padded = [chunk[0], *chunk.get(1).unwrap_or(&0), *chunk.get(2).unwrap_or(&0)];
+        let padded = [
+            chunk[0],
+            *chunk.get(1).unwrap_or(&0),
+            *chunk.get(2).unwrap_or(&0),
+        ];
         let number = padded.iter().fold(0usize, |n, &b| n << 8 | usize::from(b));
         for place in 0..4 {
             text.push(match place <= chunk.len() {
@@ -154,9 +162,12 @@ mod tests {
     fn the_page_holds_the_answer_and_every_claim_and_asks_no_network_for_anything() {
         let page = html(&report(), None);
         for id in ["theorem-1", "entropy-rate"] {
-            assert!(page.contains(&format!("<article id=\"claim-{id}\"")), "{id}");
+            assert!(
+                page.contains(&format!("<article id=\"claim-{id}\"")),
+                "{id}"
+            );
         }
-        assert!(page.contains("Of 2 claims of the document"), "the answer");
+        assert!(page.contains("Of the document’s 2 claims"), "the answer");
         for asks in ["src=", "http-equiv=\"refresh\"", "@import", "url("] {
             assert!(!page.contains(asks), "{asks}");
         }
@@ -185,6 +196,9 @@ mod tests {
     #[test]
     fn bytes_are_written_as_the_standard_says() {
         let of = |text: &str| base64(text.as_bytes());
-        assert_eq!([of("f"), of("fo"), of("foo"), of("foobar")], ["Zg==", "Zm8=", "Zm9v", "Zm9vYmFy"]);
+        assert_eq!(
+            [of("f"), of("fo"), of("foo"), of("foobar")],
+            ["Zg==", "Zm8=", "Zm9v", "Zm9vYmFy"]
+        );
     }
 }

@@ -66,11 +66,8 @@ fn panel(definition: &str, own: &[&Cell]) -> Panel {
     }
     Panel {
         title: definition.to_owned(),
-        x: Axis::names(
-            "threshold",
-            thresholds.iter().map(f64::to_string).collect(),
-        ),
-        y: Axis::names("estimator, measurement batch", rows),
+        x: Axis::names("threshold", thresholds.iter().map(f64::to_string).collect()),
+        y: Axis::names("estimator, batch", rows),
         cells,
         ..Panel::default()
     }
@@ -97,7 +94,11 @@ mod tests {
         let cells = vec![cell("a", 0.5, 5), cell("a", 1.0, 0), cell("b", 0.5, 2)];
         let picture = picture("c", &Multiverse::new(cells, "nowhere".into()));
         assert_eq!(picture.panels.len(), 2);
-        let texts: Vec<&str> = picture.panels[0].cells.iter().map(|c| c.text.as_str()).collect();
+        let texts: Vec<&str> = picture.panels[0]
+            .cells
+            .iter()
+            .map(|c| c.text.as_str())
+            .collect();
         assert_eq!(texts, ["5 | 0*", "0 | 0"]);
         assert!(picture.caption.starts_with("1 of n = 3 readings"));
     }

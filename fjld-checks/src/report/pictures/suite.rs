@@ -4,11 +4,18 @@ use crate::evidence::picture::{
     Axis, Kind, Line, Mark, Panel, Picture, Rule, Series, Style, median, plain,
 };
 use crate::evidence::{self, Outcome, Record};
-use crate::report::appendix::{Calibration, Judgement};
 use crate::report::Report;
+use crate::report::appendix::{Calibration, Judgement};
 use std::collections::BTreeMap;
 
-fn suite(id: &str, kind: Kind, title: &str, caption: String, source: &str, panel: Panel) -> Picture {
+fn suite(
+    id: &str,
+    kind: Kind,
+    title: &str,
+    caption: String,
+    source: &str,
+    panel: Panel,
+) -> Picture {
     Picture {
         id: id.into(),
         claims: Vec::new(),
@@ -82,21 +89,22 @@ pub fn calibration(calibration: &Calibration) -> Option<Picture> {
     let often = recorded.checks.iter().filter(|c| c.alarms_too_often());
     let often = often.count();
     let caption = format!(
-        "Given a rate of {} to keep, {often} of n = {} checks alarm more often than that in their planted truths, beyond doubt at the level {}; half of them alarm in less than {} of the repetitions.",
+        "Given a rate of {} to keep, {often} of n = {} checks alarm more often than that in their planted truths, beyond doubt at the level {}; half of them alarm in at most {} of the repetitions.",
         plain(recorded.false_alarm),
         recorded.checks.len(),
         recorded.level,
         plain(median(&rates).unwrap_or(f64::NAN))
     );
     let points = rates.iter().enumerate().map(|(k, &rate)| (rate, k as f64));
-    let ends = recorded.checks.iter().map(|c| (c.alarm_rate[0], c.alarm_rate[1]));
+    let ends = recorded
+        .checks
+        .iter()
+        .map(|c| (c.alarm_rate[0], c.alarm_rate[1]));
     let panel = Panel {
         title: String::new(),
         x: Axis::linear("share of repetitions with an alarm"),
         y: Axis::names("check", names),
-        series: vec![
-            Series::new("alarms", Style::marks(1, Mark::Circle), points).between(ends),
-        ],
+        series: vec![Series::new("alarms", Style::marks(1, Mark::Circle), points).between(ends)],
         rules: vec![Rule::upward("allowed", recorded.false_alarm)],
         ..Panel::default()
     };
@@ -116,24 +124,36 @@ pub fn judge(judgement: &Judgement) -> Option<Picture> {
     let of = |exact: bool| {
         let own = rows.iter().filter(move |row| row.exact == exact);
         own.filter(|row| row.found.trials() > 0)
-            .map(|row| (row.multiple, row.found.violated as f64 / row.found.trials() as f64))
+            .map(|row| {
+                (
+                    row.multiple,
+                    row.found.violated as f64 / row.found.trials() as f64,
+                )
+            })
             .collect::<Vec<_>>()
     };
     let (exact, drawn) = (of(true), of(false));
     if exact.is_empty() && drawn.is_empty() {
         return None;
     }
-    let told: Vec<String> = rows
-        .iter()
-        .map(|row| {
+    let told = |multiple: f64| {
+        let own = rows.iter().filter(|row| row.multiple == multiple);
+        let counts = own.map(|row| {
             let of = if row.exact { "exact" } else { "stochastic" };
-            let what = match row.multiple {
-                0.0 => "no violation".to_owned(),
-                m => format!("{m} times the size"),
-            };
-            format!("{} of {} ({of}, {what})", row.found.violated, row.found.trials())
-        })
-        .collect();
+            format!("{} of {} ({of})", row.found.violated, row.found.trials())
+        });
+        counts.collect::<Vec<_>>().join(" and ")
+    };
+    let caption = format!(
+        "Judged violated were, where nothing is, {} worlds; of the size said to be detected {}; of twice that {}; of half of it, where either is allowed, {}. n = {} checks; stochastic ones were allowed false alarms at a rate of {} and misses at {}.",
+        told(0.0),
+        told(1.0),
+        told(2.0),
+        told(0.5),
+        judgement.recorded.checks.len(),
+        plain(judgement.recorded.false_alarm),
+        plain(judgement.recorded.miss)
+    );
     let panel = Panel {
         title: String::new(),
         x: Axis::linear("violation, in multiples of the size said to be detected"),
@@ -164,7 +184,7 @@ pub fn judge(judgement: &Judgement) -> Option<Picture> {
         "judge",
         Kind::Curves,
         "What checks say of violations of known sizes",
-        format!("Judged violated: {}.", told.join(", ")),
+        caption,
         "recorded by `judge`, not run for this report",
         panel,
     ))
@@ -185,7 +205,6 @@ pub fn margins(report: &Report) -> Option<Picture> {
     }
     held.sort_by(f64::total_cmp);
     violated.sort_by(f64::total_cmp);
-    let near = held.iter().filter(|&&share| share > 0.5).count();
     let ranked = |own: &[f64], from: usize| -> Vec<(f64, f64)> {
         let pairs = own.iter().enumerate();
         pairs.map(|(k, &s)| ((from + k + 1) as f64, s)).collect()
@@ -196,15 +215,21 @@ pub fn margins(report: &Report) -> Option<Picture> {
         y: Axis::log("largest discrepancy over that allowed"),
         series: vec![
             Series::new("holds", Style::marks(1, Mark::Circle), ranked(&held, 0)),
-            Series::new("violated", Style::marks(2, Mark::Cross), ranked(&violated, n)),
+            Series::new(
+                "violated",
+                Style::marks(2, Mark::Cross),
+                ranked(&violated, n),
+            ),
         ],
         rules: vec![Rule::across("allowed", 1.0)],
         ..Panel::default()
     };
+    let of = |share: Option<&f64>| share.map_or("-".into(), |v| plain(*v));
     let caption = format!(
-        "Verdicts do not hang on tolerances: of n = {} identities {n} hold, {near} of them with more than half of what is allowed, and {m} are violated, the least of them by {} times that. Agreement closer than 1e-6 of the tolerance is drawn there.",
+        "Of n = {} identities {n} hold, the nearest to its tolerance at {} of it, and {m} are violated, the least of them by {} times what is allowed. Agreement closer than 1e-6 of the tolerance is drawn there.",
         n + m,
-        violated.first().map_or("-".into(), |v| plain(*v))
+        of(held.last()),
+        of(violated.first())
     );
     Some(suite(
         "margins",

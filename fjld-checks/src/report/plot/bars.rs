@@ -50,10 +50,18 @@ fn draw_on(svg: &mut String, panel: &Panel) -> Drawn {
     frame.draw(&area, Some(&range), None)?;
     let row = |k: usize| frame.top + 2 + k as i32 * ROW + ROW / 2;
     for (k, name) in names.iter().enumerate() {
-        write(&area, name, (frame.left - 6, row(k)), (HPos::Right, VPos::Center), FRAME)?;
+        write(
+            &area,
+            name,
+            (frame.left - 6, row(k)),
+            (HPos::Right, VPos::Center),
+            FRAME,
+        )?;
     }
     for rule in ruled {
-        let Some(share) = range.place(rule.at) else { continue };
+        let Some(share) = range.place(rule.at) else {
+            continue;
+        };
         let at = frame.x(share);
         let style = ShapeStyle::from(&FRAME).stroke_width(1);
         line(&area, (at, frame.top), (at, frame.bottom), style)?;
@@ -62,7 +70,9 @@ fn draw_on(svg: &mut String, panel: &Panel) -> Drawn {
     for series in &panel.series {
         let colour = ink(series.style, false);
         for (k, &value) in series.x.iter().enumerate() {
-            let Some(share) = range.place(value) else { continue };
+            let Some(share) = range.place(value) else {
+                continue;
+            };
             let (at, y) = (frame.x(share), row(k));
             if !marked(series.style) {
                 let from = frame.x(range.place(0.0).unwrap_or(0.0));

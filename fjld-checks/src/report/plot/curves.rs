@@ -141,7 +141,9 @@ fn draw_rule(area: &Area, frame: &Frame, (x, y): (&Range, &Range), rule: &Rule) 
     let style = ShapeStyle::from(&FRAME).stroke_width(1);
     match rule.of {
         Of::Y => {
-            let Some(share) = y.place(rule.at) else { return Ok(()) };
+            let Some(share) = y.place(rule.at) else {
+                return Ok(());
+            };
             let at = frame.y(share);
             line(area, (frame.left, at), (frame.right, at), style)?;
             // beside the edge that is farther off
@@ -149,17 +151,31 @@ fn draw_rule(area: &Area, frame: &Frame, (x, y): (&Range, &Range), rule: &Rule) 
                 true => (at + 2, VPos::Top),
                 false => (at - 2, VPos::Bottom),
             };
-            write(area, &rule.name, (frame.right - 2, at), (HPos::Right, side), FRAME)
+            write(
+                area,
+                &rule.name,
+                (frame.right - 2, at),
+                (HPos::Right, side),
+                FRAME,
+            )
         }
         Of::X => {
-            let Some(share) = x.place(rule.at) else { return Ok(()) };
+            let Some(share) = x.place(rule.at) else {
+                return Ok(());
+            };
             let at = frame.x(share);
             line(area, (at, frame.top), (at, frame.bottom), style)?;
             let (at, side) = match share > 0.5 {
                 true => (at - 3, HPos::Right),
                 false => (at + 3, HPos::Left),
             };
-            write(area, &rule.name, (at, frame.top), (side, VPos::Top), FRAME)
+            write(
+                area,
+                &rule.name,
+                (at, frame.bottom - 4),
+                (side, VPos::Bottom),
+                FRAME,
+            )
         }
     }
 }

@@ -152,41 +152,83 @@ impl Frame {
         let frame = ShapeStyle::from(&FRAME).stroke_width(1);
         if let Some(range) = x {
             for (value, label) in range.ticks() {
-                let Some(share) = range.place(value) else { continue };
+                let Some(share) = range.place(value) else {
+                    continue;
+                };
                 let at = self.x(share);
                 line(area, (at, self.top), (at, self.bottom), grid)?;
-                write(area, &label, (at, self.bottom + 5), (HPos::Center, VPos::Top), FRAME)?;
+                write(
+                    area,
+                    &label,
+                    (at, self.bottom + 5),
+                    (HPos::Center, VPos::Top),
+                    FRAME,
+                )?;
             }
         }
         if let Some(range) = y {
             for (value, label) in range.ticks() {
-                let Some(share) = range.place(value) else { continue };
+                let Some(share) = range.place(value) else {
+                    continue;
+                };
                 let at = self.y(share);
                 line(area, (self.left, at), (self.right, at), grid)?;
-                write(area, &label, (self.left - 5, at), (HPos::Right, VPos::Center), FRAME)?;
+                write(
+                    area,
+                    &label,
+                    (self.left - 5, at),
+                    (HPos::Right, VPos::Center),
+                    FRAME,
+                )?;
             }
         }
         line(area, (self.left, self.top), (self.left, self.bottom), frame)?;
-        line(area, (self.left, self.bottom), (self.right, self.bottom), frame)
+        line(
+            area,
+            (self.left, self.bottom),
+            (self.right, self.bottom),
+            frame,
+        )
     }
 
     /// The names of both axes.
     pub fn name(&self, area: &Area, x: &Axis, y: &Axis, x_below: i32) -> Drawn {
         let middle = (self.left + self.right) / 2;
         let below = self.bottom + x_below;
-        write(area, &x.label(), (middle, below), (HPos::Center, VPos::Top), FRAME)?;
-        let style = style(FRAME).transform(FontTransform::Rotate270).pos(Pos::new(HPos::Center, VPos::Top));
-        area.draw(&Text::new(y.label(), (3, (self.top + self.bottom) / 2), style))?;
+        write(
+            area,
+            &x.label(),
+            (middle, below),
+            (HPos::Center, VPos::Top),
+            FRAME,
+        )?;
+        let style = style(FRAME)
+            .transform(FontTransform::Rotate270)
+            .pos(Pos::new(HPos::Center, VPos::Top));
+        area.draw(&Text::new(
+            y.label(),
+            (3, (self.top + self.bottom) / 2),
+            style,
+        ))?;
         Ok(())
     }
 }
 
 fn style(colour: RGBColor) -> TextStyle<'static> {
-    ("sans-serif", LETTERS).into_font().color(&colour.to_rgba()).into_text_style(&(0u32, 0u32))
+    ("sans-serif", LETTERS)
+        .into_font()
+        .color(&colour.to_rgba())
+        .into_text_style(&(0u32, 0u32))
 }
 
 /// Writes at a pixel.
-pub fn write(area: &Area, text: &str, at: (i32, i32), (h, v): (HPos, VPos), colour: RGBColor) -> Drawn {
+pub fn write(
+    area: &Area,
+    text: &str,
+    at: (i32, i32),
+    (h, v): (HPos, VPos),
+    colour: RGBColor,
+) -> Drawn {
     let style = style(colour).pos(Pos::new(h, v));
     area.draw(&Text::new(text.to_owned(), at, style))?;
     Ok(())

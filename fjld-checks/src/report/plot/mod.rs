@@ -112,7 +112,9 @@ fn finished(drawn: &str, name: &str) -> String {
     let Some((_, inside)) = svg.split_once('>') else {
         return String::new();
     };
-    let size = drawn.split_once("viewBox=\"").and_then(|(_, rest)| rest.split_once('"'));
+    let size = drawn
+        .split_once("viewBox=\"")
+        .and_then(|(_, rest)| rest.split_once('"'));
     let size = size.map_or("0 0 1 1", |(size, _)| size);
     let name = match name {
         "" => "aria-hidden=\"true\"".to_owned(),
@@ -168,7 +170,10 @@ mod tests {
     fn a_line_has_its_class_and_its_dashes_and_the_name_is_escaped() {
         let svg = &svg(&picture(Kind::Curves))[0];
         assert!(svg.contains("class=\"s-1\""), "{svg}");
-        let dashed = format!("stroke={} stroke-dasharray", hexadecimal(ink(Style::line(2, Line::Dashed), true)));
+        let dashed = format!(
+            "stroke={} stroke-dasharray",
+            hexadecimal(ink(Style::line(2, Line::Dashed), true))
+        );
         assert!(svg.contains(&dashed), "{svg}");
         assert!(svg.contains("role=\"img\" aria-label=\"A &lt;b&gt;title&lt;/b&gt; &amp; &quot;more&quot;: one. C (nats) against steps; a, b, c\""));
         assert!(!svg.contains("<b>"));

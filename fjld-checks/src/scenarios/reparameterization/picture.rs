@@ -19,7 +19,8 @@ fn shade(change: f64) -> f64 {
 fn written(change: f64) -> String {
     match change < ROUNDING {
         true => "stays".into(),
-        false => format!("{change:.2}"),
+        false if change < 10.0 => format!("{change:.2}"),
+        false => format!("{change:.0}"),
     }
 }
 
@@ -67,10 +68,7 @@ impl Table {
                     "change of parameters",
                     Transformation::ALL.map(|t| t.name().to_owned()).to_vec(),
                 ),
-                y: Axis::names(
-                    "metric",
-                    Metric::ALL.map(|m| m.name().to_owned()).to_vec(),
-                ),
+                y: Axis::names("metric", Metric::ALL.map(|m| m.name().to_owned()).to_vec()),
                 cells: cells.collect(),
                 ..Panel::default()
             }],
