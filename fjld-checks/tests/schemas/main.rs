@@ -1,24 +1,23 @@
 //! What the program writes is as its published schemas say.
 
+mod validator;
+
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
+use validator::Validator;
 
-fn schema(name: &str) -> jsonschema::Validator {
+fn schema(name: &str) -> Validator {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("schema")
         .join(name);
     let text = std::fs::read_to_string(path).expect("it is published");
-    let json: Value = serde_json::from_str(&text).expect("a schema is JSON");
-    jsonschema::draft202012::meta::validate(&json).expect("it is a schema");
-    jsonschema::validator_for(&json).expect("it is a schema")
+    let json = serde_json::from_str(&text).expect("a schema is JSON");
+    Validator::new(json).expect("it is a schema")
 }
 
-fn holds(validator: &jsonschema::Validator, value: &Value) {
-    let wrong: Vec<String> = validator
-        .iter_errors(value)
-        .map(|error| format!("{}: {error}", error.instance_path()))
-        .collect();
+fn holds(validator: &Validator, value: &Value) {
+    let wrong = validator.errors(value);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -77,11 +76,11 @@ fn a_report_and_its_evidence_are_as_their_schemas_say() {
     ] {
         let mut spoilt = report.clone();
         *spoilt.pointer_mut(pointer).expect("it is there") = wrong;
-        assert!(!validator.is_valid(&spoilt), "{pointer}");
+        assert!(!validator.errors(&spoilt).is_empty(), "{pointer}");
     }
     let mut more = report.clone();
     more["claims"][0]["host"] = Value::from("here");
-    assert!(!validator.is_valid(&more), "an unknown key");
+    assert!(!validator.errors(&more).is_empty(), "an unknown key");
 }
 
 #[test]
