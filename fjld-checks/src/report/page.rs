@@ -119,19 +119,16 @@ impl Page {
             page.instead(&corrected.statement, Some(corrected.verdict));
         }
         page.controls(claim);
-        let command = format!("cargo run -p fjld-checks -- {}", claim.receipt.command);
-        let mut blocks = vec![Block::Code { text: command }];
+        // what was not run has its reason, and in it the command that would
         if !claim.checks.is_empty() {
-            blocks.push(text(format!(
+            let command = format!("cargo run -p fjld-checks -- {}", claim.receipt.command);
+            let told = format!(
                 "judges it again, at the tier and the seed of this report, and compares the evidence bit by bit (SHA-256 `{}`).",
                 claim.receipt.evidence_sha256
-            )));
-        } else if claim.verdict != Verdict::NotTestable {
-            blocks = vec![Block::Code {
-                text: format!("cargo run -p fjld-checks -- report --claim {}", claim.id),
-            }];
+            );
+            let blocks = vec![Block::Code { text: command }, text(told)];
+            page.sections.push(Section::new("again", "Again", blocks));
         }
-        page.sections.push(Section::new("again", "Again", blocks));
         page
     }
 
