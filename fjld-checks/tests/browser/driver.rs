@@ -1,7 +1,7 @@
 //! A small client of the WebDriver protocol (W3C 2018): JSON over HTTP, to a chromedriver that it starts.
 
 use serde_json::{Value, json};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -144,13 +144,25 @@ impl Browser {
             body.len()
         )
         .map_err(failed)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).map_err(failed)?;
-        let (head, content) = answer
-            .split_once("\r\n\r\n")
-            .ok_or("an answer without an end")?;
-        let json: Value = serde_json::from_str(content).map_err(|e| e.to_string())?;
-        match head.contains(" 200 ") {
+        // the head, line by line, then as many bytes as it says
+        let mut answer = BufReader::new(stream);
+        let (mut found, mut length) = (false, 0);
+        loop {
+            let mut line = String::new();
+            answer.read_line(&mut line).map_err(failed)?;
+            let line = line.trim().to_lowercase();
+            found |= line.starts_with("http/") && line.contains(" 200 ");
+            if let Some(count) = line.strip_prefix("content-length:") {
+                length = count.trim().parse().map_err(|_| "no length".to_owned())?;
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        let mut content = vec![0; length];
+        answer.read_exact(&mut content).map_err(failed)?;
+        let json: Value = serde_json::from_slice(&content).map_err(|e| e.to_string())?;
+        match found {
             true => Ok(json["value"].clone()),
             false => Err(json["value"]["message"].to_string()),
         }
