@@ -56,6 +56,7 @@ fn see((dimension, slope): (usize, f64)) -> (Torus, Density, Seen) {
         title: match dimension {
             1 => "one parameter".into(),
             2 => "two parameters".into(),
+            3 => "three parameters".into(),
             _ => format!("{dimension} parameters"),
         },
         x: Axis::log("noise s^2"),

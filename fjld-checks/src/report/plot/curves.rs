@@ -43,8 +43,9 @@ fn draw_on(svg: &mut String, panel: &Panel) -> Drawn {
         stroke(&area, &frame, (&x, &y), series)?;
     }
     // on top, so that their names can be read
+    let low = ruled(Of::Y).any(|level| y.place(level).is_some_and(|share| share < 0.3));
     for rule in &panel.rules {
-        draw_rule(&area, &frame, (&x, &y), rule)?;
+        draw_rule(&area, &frame, (&x, &y), rule, low)?;
     }
     area.present()?;
     Ok(())
@@ -137,7 +138,14 @@ pub fn mark(area: &Area, at: (i32, i32), mark: Mark, colour: RGBColor) -> Drawn 
     Ok(())
 }
 
-fn draw_rule(area: &Area, frame: &Frame, (x, y): (&Range, &Range), rule: &Rule) -> Drawn {
+/// `low` says whether another level is named near the bottom.
+fn draw_rule(
+    area: &Area,
+    frame: &Frame,
+    (x, y): (&Range, &Range),
+    rule: &Rule,
+    low: bool,
+) -> Drawn {
     let style = ShapeStyle::from(&FRAME).stroke_width(1);
     match rule.of {
         Of::Y => {
@@ -165,17 +173,18 @@ fn draw_rule(area: &Area, frame: &Frame, (x, y): (&Range, &Range), rule: &Rule) 
             };
             let at = frame.x(share);
             line(area, (at, frame.top), (at, frame.bottom), style)?;
-            let (at, side) = match share > 0.5 {
-                true => (at - 3, HPos::Right),
-                false => (at + 3, HPos::Left),
+            let (at, side) = if share > 0.5 {
+                (at - 3, HPos::Right)
+            } else {
+                (at + 3, HPos::Left)
             };
-            write(
-                area,
-                &rule.name,
-                (at, frame.bottom - 4),
-                (side, VPos::Bottom),
-                FRAME,
-            )
+            // at the end where no other level is named
+            let (end, up) = if low {
+                (frame.top, VPos::Top)
+            } else {
+                (frame.bottom - 4, VPos::Bottom)
+            };
+            write(area, &rule.name, (at, end), (side, up), FRAME)
         }
     }
 }
