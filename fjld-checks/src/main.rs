@@ -11,7 +11,7 @@ use fjld_checks::nights::{self, Ledger};
 use fjld_checks::plan_samples::{self, parse_half_width, plan_samples};
 use fjld_checks::recorded::{calibration, judge, subjects};
 use fjld_checks::replay::{Agreement, replay};
-use fjld_checks::report::{self, Provenance, Report, markdown, pins, terminal};
+use fjld_checks::report::{self, Provenance, Report, pictures, pins, terminal};
 use fjld_checks::scenarios::data::folder;
 use fjld_checks::scenarios::recorded;
 use fjld_checks::scenarios::store::{RunStore, whole_lines};
@@ -30,6 +30,7 @@ mod commands;
 use commands::compare::{self, CompareArgs};
 use commands::measure::{self, MeasureArgs};
 use commands::sweep::{self, MergeArgs, PlanArgs};
+use commands::view::{self as views, ExplainArgs, ViewArgs};
 
 /// glibc hands large tensors back to the system after every operation; this one keeps them.
 #[global_allocator]
@@ -56,6 +57,10 @@ enum Command {
     Run(RunArgs),
     /// Measure C and its relatives on gradient samples dumped by any framework
     Measure(MeasureArgs),
+    /// Tell a claim: what it says and means, its verdict, the evidence, and what is true instead
+    Explain(ExplainArgs),
+    /// Write report.md and report.html of a report.json anew, and run nothing
+    View(ViewArgs),
     /// Judge a claim of a report again and compare the evidence
     Replay(ReplayArgs),
     /// Say what changed between two reports, and whether it is more than noise
@@ -79,7 +84,7 @@ struct ReportArgs {
     /// How much work to do
     #[arg(long, value_enum, default_value_t = Tier::Standard)]
     tier: Tier,
-    /// Where to write report.json, report.md, provenance.json and the evidence
+    /// Where to write report.json, report.md, report.html, provenance.json and the evidence
     #[arg(long, value_name = "DIR", default_value = "target/fjld-report")]
     out: PathBuf,
     /// Judge this claim only (may be given more than once)
@@ -278,6 +283,8 @@ impl Cli {
             Command::Claims(args) => list_claims(&args),
             Command::Run(args) => run(&args),
             Command::Measure(args) => measure::run(args),
+            Command::Explain(args) => views::explain_claim(&args),
+            Command::View(args) => views::view(&args),
             Command::Replay(args) => replay_claim(&args),
             Command::Compare(args) => compare::run(&args),
             Command::PlanSamples(args) => plan_draws(args),
@@ -355,12 +362,14 @@ fn report(args: ReportArgs) -> Result<Exit> {
         data: args.shared.data,
         binding,
     })?;
+    pictures::add(&mut audit)?;
     add_night(&mut audit.report, &args.out.join(nights::FILE), args.fresh)?;
     let report = &audit.report;
     let json = report.to_json();
     audit.runs.write(&args.out)?;
-    write_whole(&args.out.join("report.md"), markdown(report).as_bytes())?;
     let provenance = Provenance::of(&json, start.elapsed());
+    let shown = serde_json::to_value(&provenance).expect("plain numbers and names");
+    views::write(report, Some(&shown), &args.out)?;
     write_whole(
         &args.out.join("provenance.json"),
         provenance.to_json().as_bytes(),

@@ -1,6 +1,7 @@
 //! `C > 1` as the border of learning.
 
 mod any_hessian;
+pub mod picture;
 mod step;
 
 use super::{Claim, Origin, Sentence};

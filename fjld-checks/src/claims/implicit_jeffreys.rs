@@ -2,6 +2,7 @@
 
 mod finite_step;
 mod kernel;
+pub mod picture;
 mod stationary;
 
 use super::{Claim, Origin, Sentence};

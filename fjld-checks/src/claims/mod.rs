@@ -1,5 +1,6 @@
 //! The claims: a file each, and one list.
 
+pub mod about;
 mod adaptive;
 mod batch_size;
 mod comparison_laplace;
@@ -56,6 +57,7 @@ mod one_nat;
 mod orthogonal_invariance;
 mod overhead;
 mod phase_precedes_accuracy;
+pub mod pictures;
 mod quantisation;
 mod ratio_definition;
 mod ratio_is_jeffreys;

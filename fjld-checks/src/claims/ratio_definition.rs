@@ -1,5 +1,7 @@
 //! The definition of `C`, and what its estimators estimate.
 
+pub mod picture;
+
 use super::{Claim, Origin, Sentence};
 use crate::evidence::kernels::{kolmogorov, kolmogorov_sample_size, noncentral_f_cdf};
 use crate::evidence::rational::{Q, dot, q, squared_norm, to_f64, tuple};

@@ -7,6 +7,7 @@ mod check;
 pub mod kernels;
 pub mod ledger;
 pub mod method;
+pub mod picture;
 pub mod proportion;
 pub mod rational;
 mod record;

@@ -1,8 +1,14 @@
 //! The result of an audit. [`Report`] is `report.json`; everything else is a view of it.
 
 mod appendix;
+mod documentation;
+mod explain;
+mod html;
 mod markdown;
+mod page;
+pub mod pictures;
 pub mod pins;
+mod plot;
 mod provenance;
 mod read;
 pub mod standing;
@@ -10,6 +16,8 @@ mod terminal;
 pub mod truths;
 
 pub use appendix::{Calibration, Judgement, MethodReport};
+pub use explain::explain;
+pub use html::html;
 pub use markdown::markdown;
 pub use provenance::Provenance;
 pub use read::read;
@@ -18,9 +26,10 @@ pub use terminal::terminal;
 use crate::audit::Options;
 use crate::baseline::Instrument;
 use crate::claims::multiverse::Multiverse;
-use crate::claims::{Claim, Origin, waiting};
+use crate::claims::{Claim, Origin, about, waiting};
 use crate::document::table::shipped;
 use crate::evidence::ledger::Budget;
+use crate::evidence::picture::Picture;
 use crate::evidence::{Record, Role};
 use crate::nights::Nights;
 use crate::scenarios::store::hex;
@@ -71,6 +80,9 @@ pub struct Report {
     /// The stochastic checks over all nights of the ledger beside the report; there only where the ledger is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nights: Option<Nights>,
+    /// The evidence to look at.
+    #[serde(default)]
+    pub pictures: Vec<Picture>,
 }
 
 /// How many claims have each verdict.
@@ -114,6 +126,9 @@ pub struct ClaimReport {
     pub origin: Origin,
     /// The statement, in our words.
     pub statement: String,
+    /// What the file of the claim says of it: what it means, and derivations.
+    #[serde(default)]
+    pub about: Option<String>,
     /// Where the document says it.
     pub document: Option<DocumentReport>,
     /// On the sentence as written.
@@ -259,6 +274,7 @@ impl Report {
             calibration: Some(Calibration::recorded()),
             judge: Some(Judgement::recorded()),
             nights: None,
+            pictures: Vec::new(),
             claims,
         }
     }
@@ -311,6 +327,7 @@ impl ClaimReport {
             id: claim.id.to_owned(),
             origin: claim.origin,
             statement: claim.statement.to_owned(),
+            about: about::of(claim.id).map(str::to_owned),
             document: claim.sentence.map(|sentence| DocumentReport {
                 section: sentence.section.to_owned(),
                 line: sentence.line,

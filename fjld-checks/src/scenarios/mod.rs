@@ -7,11 +7,13 @@ mod loader;
 pub mod measurement;
 pub mod models;
 pub mod optimiser;
+pub mod picture;
 pub mod recorded;
 pub mod reparameterization;
 pub mod shipped;
 pub mod store;
 pub mod study;
+mod study_picture;
 pub mod training;
 
 pub use models::mlp;

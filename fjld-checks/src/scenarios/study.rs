@@ -5,6 +5,7 @@
 
 use super::data::folder::DataSet;
 use crate::error::{Error, Result};
+use crate::evidence::picture::Picture;
 use crate::tier::Tier;
 use fjld_core::rng::Seed;
 use serde::de::DeserializeOwned;
@@ -40,6 +41,14 @@ pub trait Study: Debug + Send + Sync {
     /// # Errors
     /// When a row is none of this study's.
     fn table(&self, rows: &[String]) -> Result<String>;
+
+    /// What people see of them, speaking to `claims`; a study may say otherwise.
+    ///
+    /// # Errors
+    /// When a row is none of this study's.
+    fn pictures(&self, rows: &[String], claims: &[String]) -> Result<Vec<Picture>> {
+        super::study_picture::of(self.name(), rows, claims)
+    }
 }
 
 /// What a piece of work is done with.

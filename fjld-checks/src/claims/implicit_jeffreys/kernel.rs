@@ -110,7 +110,7 @@ impl Torus {
     }
 
     /// The variance along `axis`.
-    fn variance(&self, x: &[f64], axis: usize) -> f64 {
+    pub fn variance(&self, x: &[f64], axis: usize) -> f64 {
         match self.noise {
             Noise::Isotropic { slope } => (slope * x.iter().map(|v| v.cos()).sum::<f64>()).exp(),
             Noise::Separable { slopes } => (slopes[axis] * x[axis].cos()).exp(),

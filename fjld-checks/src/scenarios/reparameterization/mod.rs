@@ -6,6 +6,7 @@
 
 pub mod metrics;
 pub mod network;
+mod picture;
 pub mod transformation;
 
 use super::data::{CLASSES, PIXELS, digits};
