@@ -45,6 +45,7 @@ fn check(id: &str, kind: Kind) -> Record {
         },
         counterexample: None,
         scope: None,
+        over_seeds: Vec::new(),
     }
 }
 
@@ -61,6 +62,7 @@ fn claim(id: &str, verdict: Verdict, checks: Vec<Record>) -> ClaimReport {
         corrected: None,
         checks,
         multiverse: None,
+        recorded: Vec::new(),
         receipt: Receipt {
             command: format!("replay {id}"),
             stream: id.to_owned(),

@@ -68,6 +68,7 @@ mod theorem_1;
 mod theorem_2;
 mod theorem_2_corrected;
 mod trained_network;
+mod universal;
 pub mod waiting;
 
 use crate::evidence::Check;
@@ -187,6 +188,7 @@ fn examined() -> Vec<Claim> {
         config_cifar::claim(),
         config_gpt::claim(),
         grokking::claim(),
+        universal::claim(),
     ]
 }
 
