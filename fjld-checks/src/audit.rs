@@ -6,10 +6,11 @@ use crate::document::Binding;
 use crate::error::{Error, Result};
 use crate::evidence::ledger::Rates;
 use crate::evidence::{Bench, Check, Record};
-use crate::report::Report;
+use crate::report::{Report, recorded};
 use crate::scenarios::shipped;
 use crate::scenarios::store::RunStore;
 use crate::tier::Tier;
+use candle_core::Device;
 use fjld_core::rng::Seed;
 use rayon::prelude::*;
 use std::path::PathBuf;
@@ -29,6 +30,8 @@ pub struct Options {
     pub folder: Option<PathBuf>,
     /// A folder of data sets that are not built in.
     pub data: Option<PathBuf>,
+    /// Where the tensors of training runs live.
+    pub device: Device,
     /// How a copy of the document stands to the table of its lines, if there is one.
     pub binding: Option<Binding<'static>>,
 }
@@ -42,11 +45,12 @@ impl Options {
         };
         let set = claim.scenarios.iter().find_map(absent)?;
         Some(format!(
-            "it takes {}; `fjld-checks report --tier {} --claim {} --data DIR` runs it where {}",
+            "it takes {}; `fjld-checks report --tier {} --claim {} --data DIR` runs it where {}; `fjld-checks data fetch {} --data DIR` gets it",
             set.source,
             self.tier.name(),
             claim.id,
-            set.wanted()
+            set.wanted(),
+            set.name
         ))
     }
 }
@@ -95,8 +99,9 @@ pub fn run(options: &Options) -> Result<Audit> {
     let budget = claims::budget(&claims::all());
     let root = Seed::root(options.root_seed);
     let instruments = try_instruments(root);
-    let mut runs =
-        RunStore::new(options.tier, root, options.folder.clone()).with_data(options.data.clone());
+    let mut runs = RunStore::new(options.tier, root, options.folder.clone())
+        .with_data(options.data.clone())
+        .on(options.device.clone());
     for name in scenarios_of(&claims) {
         runs.run_shipped(name)?;
     }
@@ -115,8 +120,8 @@ pub fn run(options: &Options) -> Result<Audit> {
                 seed: root.derive(claim.id).derive(check.spec.id),
             };
             let mut record = check.run(&bench, Rates::of_one_slot())?;
-            let recorded = claim.scenarios.iter();
-            for label in recorded.filter_map(|name| runs.recorded_label(name)) {
+            let drawn_on = check.draws_on(claim.scenarios).iter();
+            for label in drawn_on.filter_map(|name| runs.recorded_label(name)) {
                 record.summary = format!("{label}: {}", record.summary);
             }
             Ok(record)
@@ -137,6 +142,9 @@ pub fn run(options: &Options) -> Result<Audit> {
     let mut report = Report::new(options, budget, instruments, judged);
     for claim in &mut report.claims {
         claim.multiverse = multiverse::of(&claim.id, &runs)?;
+    }
+    for (report, claim) in report.claims.iter_mut().zip(&claims) {
+        report.recorded = recorded::beside(claim, &runs, options.tier)?;
     }
     Ok(Audit { report, runs })
 }

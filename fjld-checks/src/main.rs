@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use fjld_checks::audit::{self, ROOT_SEED};
 use fjld_checks::claims;
+use fjld_checks::device::DeviceName;
 use fjld_checks::document::Binding;
 use fjld_checks::error::{Error, Result};
 use fjld_checks::evidence::ledger::Budget;
@@ -12,7 +13,7 @@ use fjld_checks::plan_samples::{self, parse_half_width, plan_samples};
 use fjld_checks::recorded::{calibration, judge, subjects};
 use fjld_checks::replay::{Agreement, replay};
 use fjld_checks::report::{self, Provenance, Report, pictures, pins, terminal};
-use fjld_checks::scenarios::data::folder;
+use fjld_checks::scenarios::data::{fetch, folder};
 use fjld_checks::scenarios::recorded;
 use fjld_checks::scenarios::store::{RunStore, whole_lines};
 use fjld_checks::scenarios::{self, Scenario};
@@ -69,7 +70,7 @@ enum Command {
     Calibrate(CalibrateArgs),
     /// Count what the checks say in worlds that violate their claim by known sizes, and record it
     Judge(JudgeArgs),
-    /// List the data sets, whether they are there, and whether their bytes are the known ones
+    /// List the data sets, whether they are there and their bytes the known ones; or get one
     Data(DataArgs),
     /// List the independent pieces of work of an audit, for `run --item`
     Plan(PlanArgs),
@@ -117,12 +118,6 @@ struct SharedArgs {
     device: DeviceName,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum DeviceName {
-    Cpu,
-    Cuda,
-}
-
 #[derive(Args)]
 struct ClaimsArgs {
     /// A copy of the document
@@ -152,6 +147,18 @@ struct RunArgs {
     out: PathBuf,
     #[command(flatten)]
     shared: SharedArgs,
+    /// Keep the evidence as a recording: lines and provenance, which a line in scenarios/recorded.rs then builds in
+    #[arg(
+        long,
+        value_name = "DIR",
+        num_args = 0..=1,
+        default_missing_value = "fjld-checks/recorded",
+        conflicts_with = "item"
+    )]
+    record: Option<PathBuf>,
+    /// What has to be known of the recording beside its provenance
+    #[arg(long, value_name = "TEXT", requires = "record")]
+    note: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -187,6 +194,17 @@ enum DataCommand {
         /// A folder of data sets
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
+    },
+    /// Get a data set by curl, check its bytes, and write it whole
+    Fetch {
+        /// Its name, as `data list` has it
+        name: String,
+        /// The folder of data sets to put it in
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// The address of a folder with the same files, in place of where they are published
+        #[arg(long, value_name = "URL")]
+        mirror: Option<String>,
     },
 }
 
@@ -292,10 +310,13 @@ impl Cli {
             Command::Merge(args) => sweep::merge(args),
             Command::Calibrate(args) => calibrate(&args),
             Command::Judge(args) => judge_checks(&args),
-            Command::Data(DataArgs {
-                command: DataCommand::List { data },
-            }) => {
-                print(&folder::list(data.as_deref())?)?;
+            Command::Data(DataArgs { command }) => {
+                print(&match command {
+                    DataCommand::List { data } => folder::list(data.as_deref())?,
+                    DataCommand::Fetch { name, data, mirror } => {
+                        fetch::fetch(fetch::named(&name)?, &data, mirror.as_deref())?
+                    }
+                })?;
                 Ok(Exit::Done)
             }
         }
@@ -310,12 +331,7 @@ impl SharedArgs {
                 data.display()
             )));
         }
-        match self.device {
-            DeviceName::Cpu => Ok(()),
-            DeviceName::Cuda => Err(Error::input(
-                "--device cuda: this program was built without CUDA; accepted is cpu",
-            )),
-        }
+        self.device.open().map(drop)
     }
 }
 
@@ -359,6 +375,7 @@ fn report(args: ReportArgs) -> Result<Exit> {
         root_seed,
         claims: args.claim,
         folder: Some(args.out.clone()),
+        device: args.shared.device.open()?,
         data: args.shared.data,
         binding,
     })?;
@@ -367,7 +384,11 @@ fn report(args: ReportArgs) -> Result<Exit> {
     let report = &audit.report;
     let json = report.to_json();
     audit.runs.write(&args.out)?;
-    let provenance = Provenance::of(&json, start.elapsed());
+    let spent = audit.runs.spent();
+    for complaint in spent.iter().filter_map(|(name, s)| s.complaint(name)) {
+        eprintln!("note: {complaint}");
+    }
+    let provenance = Provenance::of(&json, start.elapsed(), spent);
     let shown = serde_json::to_value(&provenance).expect("plain numbers and names");
     views::write(report, Some(&shown), &args.out)?;
     write_whole(
@@ -456,9 +477,10 @@ fn keep_table(
 }
 
 /// An empty store for the runs of one scenario.
-fn run_store(args: &RunArgs) -> RunStore {
-    RunStore::new(args.tier, Seed::root(args.seed), Some(args.out.clone()))
-        .with_data(args.shared.data.clone())
+fn run_store(args: &RunArgs) -> Result<RunStore> {
+    let runs = RunStore::new(args.tier, Seed::root(args.seed), Some(args.out.clone()));
+    let runs = runs.with_data(args.shared.data.clone());
+    Ok(runs.on(args.shared.device.open()?))
 }
 
 fn run(args: &RunArgs) -> Result<Exit> {
@@ -470,45 +492,67 @@ fn run(args: &RunArgs) -> Result<Exit> {
         .scenario
         .as_deref()
         .expect("clap asks for one of the two");
-    match scenarios::read(path)? {
-        Scenario::Gaussian(scenario) => keep_table(args, &scenario.name, &scenario.run()?)?,
-        Scenario::Reparameterization(scenario) => {
-            keep_table(args, &scenario.name, &scenario.run()?)?;
+    let scenario = scenarios::read(path)?;
+    let mut runs = run_store(args)?;
+    let (lines, shown) = match &scenario {
+        Scenario::Gaussian(_) | Scenario::Reparameterization(_) if args.record.is_some() => {
+            return Err(Error::input(format!(
+                "--record: \"{}\" has no runs; accepted are scenarios of training and studies",
+                scenario.name()
+            )));
+        }
+        Scenario::Gaussian(own) => {
+            keep_table(args, &own.name, &own.run()?)?;
+            return written_to(&args.out);
+        }
+        Scenario::Reparameterization(own) => {
+            keep_table(args, &own.name, &own.run()?)?;
+            return written_to(&args.out);
         }
         Scenario::Study(study) => {
             eprintln!("root seed {}, tier {}", args.seed, args.tier.name());
-            let mut runs = run_store(args);
             runs.run_study(study.as_ref())?;
-            runs.write(&args.out)?;
             let rows = runs.lines(study.name());
-            print(&if args.json {
-                whole_lines(rows)
-            } else {
-                study.table(rows)?
-            })?;
+            (whole_lines(rows), study.table(rows)?)
         }
-        Scenario::Training(scenario) => {
+        Scenario::Training(training) => {
             eprintln!("root seed {}, tier {}", args.seed, args.tier.name());
-            if let Some(rate) = scenario.entropy_rate() {
+            if let Some(rate) = training.entropy_rate() {
                 eprintln!("the language leaves {rate:.4} nats open a character");
             }
-            let mut runs = run_store(args);
-            runs.run(&scenario)?;
-            runs.write(&args.out)?;
-            let evidence = runs.get(&scenario.name)?;
-            let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
-            let lines = evidence.json_lines();
-            let provenance = recorded::Provenance::of(&scenario.name, &text, args.tier, &lines);
-            let path = args.out.join(format!("evidence/{}.json", scenario.name));
-            write_whole(&path, to_json(&provenance).as_bytes())?;
-            print(&if args.json {
-                evidence.json_lines()
-            } else {
-                view::evidence_table(evidence)
-            })?;
+            runs.run(training)?;
+            let evidence = runs.get(&training.name)?;
+            (evidence.json_lines(), view::evidence_table(evidence))
         }
+    };
+    let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
+    let made = recorded::Made {
+        scenario: scenario.name(),
+        text: &text,
+        data: scenario.needs().is_some(),
+        tier: args.tier,
+        root_seed: args.seed,
+        note: args.note.clone(),
+    };
+    let provenance = recorded::Provenance::of(&made, &lines);
+    provenance.record(&lines, &args.out.join("evidence"))?;
+    if let Some(folder) = &args.record {
+        provenance.record(&lines, folder)?;
+        eprintln!("recorded in {}", folder.display());
     }
-    eprintln!("written to {}", args.out.display());
+    runs.write(&args.out)?;
+    for (name, spent) in runs.spent() {
+        eprintln!(
+            "{name} took {:.1} core-seconds; its file states {}",
+            spent.core_seconds, spent.budget
+        );
+    }
+    print(&if args.json { lines } else { shown })?;
+    written_to(&args.out)
+}
+
+fn written_to(folder: &Path) -> Result<Exit> {
+    eprintln!("written to {}", folder.display());
     Ok(Exit::Done)
 }
 

@@ -4,6 +4,7 @@ use crate::audit::{self, Options};
 use crate::error::{Error, Result};
 use crate::evidence::Record;
 use crate::report::Report;
+use candle_core::Device;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -60,6 +61,7 @@ pub fn replay(what: &str, report: &Report, data: Option<PathBuf>) -> Result<Agre
         tier: report.tier,
         root_seed: report.root_seed,
         data,
+        device: Device::Cpu,
         claims: vec![id.to_owned()],
         folder: None,
         binding: None,

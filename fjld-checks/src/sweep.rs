@@ -134,7 +134,7 @@ mod tests {
             Ok(items.into_iter().map(|item| item.id).collect())
         };
         let first = ids(Tier::Quick, 1)?;
-        assert_eq!(first.len(), 15);
+        assert_eq!(first.len(), 30);
         assert_eq!(first, ids(Tier::Quick, 1)?);
         for other in [ids(Tier::Quick, 2)?, ids(Tier::Standard, 1)?] {
             assert!(!other.iter().any(|id| first.contains(id)));

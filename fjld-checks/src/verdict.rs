@@ -127,6 +127,7 @@ mod tests {
             },
             counterexample: None,
             scope: None,
+            over_seeds: Vec::new(),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::document::Binding;
 use crate::document::binding::{Place, Problem, Shift};
 use crate::document::table::{Class, shipped};
 use crate::evidence::{Kind, Role};
-use crate::scenarios::measurement::Estimator;
+use crate::scenarios::measurement::{Estimator, View};
 use crate::scenarios::store::Evidence;
 use crate::scenarios::training::{Control, Curve};
 use crate::verdict::Verdict;
@@ -177,17 +177,21 @@ pub fn claims_table(claims: &[Claim]) -> String {
 /// What a scenario's runs showed, averaged over seeds: `C` at the first and last reading, and accuracy.
 pub fn evidence_table(evidence: &Evidence) -> String {
     let mut text = format!(
-        "{:<15} {:<12} {:>6} {:>12} {:>12} {:>16}\n",
-        "control", "estimator", "batch", "C at first", "C at last", "last accuracy"
+        "{:<15} {:>8} {:<12} {:<8} {:>6} {:>12} {:>12} {:>16}\n",
+        "control", "rate", "estimator", "unit", "batch", "C at first", "C at last", "last accuracy"
     );
-    let mut controls: Vec<_> = evidence.curves.iter().map(|c| c.item.control).collect();
-    controls.sort_unstable();
-    controls.dedup();
-    for control in controls {
+    let mut arms: Vec<(Option<Control>, Option<f64>)> = Vec::new();
+    for curve in &evidence.curves {
+        let arm = (curve.item.control, curve.item.learning_rate);
+        if !arms.contains(&arm) {
+            arms.push(arm);
+        }
+    }
+    for arm in arms {
         let curves: Vec<&Curve> = evidence
             .curves
             .iter()
-            .filter(|c| c.item.control == control)
+            .filter(|c| (c.item.control, c.item.learning_rate) == arm)
             .collect();
         let mean = |of: &dyn Fn(&Curve) -> Option<f64>| -> String {
             let values: Option<Vec<f64>> = curves.iter().map(|c| of(c)).collect();
@@ -196,18 +200,22 @@ pub fn evidence_table(evidence: &Evidence) -> String {
             })
         };
         let accuracy = mean(&|c| c.accuracies().last().copied());
-        for estimator in [Estimator::Minibatch, Estimator::PerExample] {
-            for &batch in &evidence.batch_sizes {
-                let series = |c: &Curve| c.series(estimator, batch);
-                let first = mean(&|c| series(c).first().copied().flatten());
-                let last = mean(&|c| series(c).last().copied().flatten());
-                let control = control.map_or("none", Control::name);
-                writeln!(
-                    text,
-                    "{control:<15} {:<12} {batch:>6} {first:>12} {last:>12} {accuracy:>16}",
-                    estimator.name()
-                )
-                .expect("a string takes what is written to it");
+        let control = arm.0.map_or("none", Control::name);
+        let rate = arm.1.unwrap_or(evidence.learning_rate);
+        for &unit in &evidence.units {
+            for estimator in [Estimator::Minibatch, Estimator::PerExample] {
+                for &batch in &evidence.batch_sizes {
+                    let series = |c: &Curve| c.series(View { estimator, unit }, batch);
+                    let first = mean(&|c| series(c).first().copied().flatten());
+                    let last = mean(&|c| series(c).last().copied().flatten());
+                    writeln!(
+                        text,
+                        "{control:<15} {rate:>8} {:<12} {:<8} {batch:>6} {first:>12} {last:>12} {accuracy:>16}",
+                        estimator.name(),
+                        unit.name()
+                    )
+                    .expect("a string takes what is written to it");
+                }
             }
         }
     }

@@ -65,6 +65,9 @@ fn a_report_of_pinned_claims_exits_with_0_and_leaves_its_files() {
     for file in ["report.json", "report.md", "provenance.json"] {
         assert!(out.path().join("r").join(file).exists(), "{file}");
     }
+    let provenance = text_of(&out.path().join("r/provenance.json"));
+    let provenance: Value = serde_json::from_str(&provenance).expect("it holds JSON");
+    assert_eq!(provenance["scenarios"], serde_json::json!({}));
 }
 
 #[test]
@@ -248,7 +251,8 @@ fn bad_usage_names_the_value_and_what_is_accepted() {
     assert!(tier.contains("quick, standard, full"), "{tier}");
     let device = refusal(&["report", "--device", "cuda"]);
     assert!(
-        device.contains("built without CUDA; accepted is cpu"),
+        device.contains("built without CUDA; accepted is cpu")
+            && device.contains("--features cuda"),
         "{device}"
     );
     let data = refusal(&["report", "--data", "/no/such/folder"]);
@@ -328,26 +332,15 @@ fn a_reader_that_closes_early_is_no_error() {
     assert_eq!(output.status.code(), Some(0));
 }
 
-/// Kills a run in its middle, and runs it again to its end.
-#[test]
+/// Starts a command that writes to `to`, kills it (signal 9) once it has kept something there, and lets it run to its end.
 #[cfg(unix)]
-fn an_interrupted_run_goes_on_to_the_same_bytes() {
-    let out = folder();
-    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/digits-mlp.toml");
-    let arguments = |to: &'static str| ["run", scenario, "--tier", "quick", "--out", to];
-    let run = |name: &str| {
-        let to: &'static str = Box::leak(path_in(&out, name).into_boxed_str());
-        (to, command(&arguments(to)))
-    };
-    let (whole, mut first) = run("whole");
-    assert!(first.output().expect("the program starts").status.success());
-    let (broken, mut second) = run("broken");
-    let mut child = second
+fn killed_and_resumed(arguments: &[&str], to: &str) {
+    let mut child = command(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("the program starts");
-    let kept = Path::new(broken).join("unfinished");
+    let kept = Path::new(to).join("unfinished");
     let finished = || std::fs::read_dir(&kept).map_or(0, Iterator::count);
     while finished() == 0 {
         assert!(
@@ -358,12 +351,73 @@ fn an_interrupted_run_goes_on_to_the_same_bytes() {
     }
     child.kill().expect("it runs");
     child.wait().expect("it was killed");
-    let (_, mut third) = run("broken");
-    assert!(third.output().expect("the program starts").status.success());
-    let evidence = |to: &str| text_of(&Path::new(to).join("evidence/digits-mlp.jsonl"));
-    let same = evidence(whole) == evidence(broken);
-    assert!(same, "the resumed run gave other bytes");
+    assert!(finished() > 0, "what was finished is kept");
+    assert!(!Path::new(to).join("report.json").exists());
+    let again = fjld(arguments);
+    assert_ne!(again.status.code(), Some(2));
     assert!(!kept.exists());
+}
+
+/// A scenario of three seconds.
+#[test]
+#[cfg(unix)]
+fn a_killed_run_and_a_killed_report_go_on_to_the_bytes_of_whole_ones() {
+    let out = folder();
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/digits-mlp.toml");
+    let run = |to: &str| ["run", scenario, "--tier", "quick", "--out", to].map(str::to_owned);
+    let claim = "phase-precedes-accuracy";
+    let report =
+        |to: &str| ["report", "--claim", claim, "--tier", "quick", "--out", to].map(str::to_owned);
+    let same = |name: &str, arguments: &dyn Fn(&str) -> Vec<String>, files: &[&str]| {
+        let [whole, broken] =
+            ["whole", "broken"].map(|how| path_in(&out, &format!("{name}-{how}")));
+        let of = |to: &str| -> Vec<String> { arguments(to) };
+        let words = of(&whole);
+        fjld(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        let words = of(&broken);
+        killed_and_resumed(
+            &words.iter().map(String::as_str).collect::<Vec<_>>(),
+            &broken,
+        );
+        for file in files {
+            let both = [&whole, &broken].map(|to| text_of(&Path::new(to).join(file)));
+            assert!(both[0] == both[1], "{name}: {file} has other bytes");
+        }
+    };
+    let evidence = "evidence/digits-mlp.jsonl";
+    same("run", &|to| run(to).to_vec(), &[evidence]);
+    same(
+        "report",
+        &|to| report(to).to_vec(),
+        &["report.json", "report.md", evidence],
+    );
+}
+
+#[test]
+fn a_recording_is_written_with_its_provenance_and_the_spent_time_is_told() {
+    let out = folder();
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/digits-mlp.toml");
+    let (to, kept) = (path_in(&out, "run"), path_in(&out, "kept"));
+    let output = fjld(&[
+        "run", scenario, "--tier", "quick", "--out", &to, "--record", &kept, "--note", "a trial",
+    ]);
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8(output.stderr).expect("messages are text");
+    assert!(said.contains("core-seconds; its file states 10"), "{said}");
+    let provenance = text_of(&Path::new(&kept).join("digits-mlp.json"));
+    let provenance: Value = serde_json::from_str(&provenance).expect("it holds JSON");
+    assert_eq!(provenance["schema"], "fjld-recorded/1");
+    assert_eq!(provenance["note"], "a trial");
+    let command = "fjld-checks run scenarios/digits-mlp.toml --tier quick";
+    assert_eq!(provenance["command"], command);
+    let lines = text_of(&Path::new(&kept).join("digits-mlp.jsonl"));
+    assert_eq!(
+        lines,
+        text_of(&Path::new(&to).join("evidence/digits-mlp.jsonl"))
+    );
+    let gaussian = scenario.replace("digits-mlp", "gaussian-isotropic");
+    let refused = refusal(&["run", &gaussian, "--record", &kept]);
+    assert!(refused.contains("has no runs"), "{refused}");
 }
 
 #[test]

@@ -3,9 +3,11 @@
 //! The ranges are stated without a batch size. `C` of minibatches is `B` times `C` of one example, so that any range is met at some
 //! batch size; two ranges are met together only where their batch sizes overlap, and this is what a check looks for.
 
+use super::multiverse::{self, Cell};
 use super::runs::{Fate, Runs};
+use crate::evidence::over_seeds::OverSeeds;
 use crate::evidence::{Draw, Finding};
-use crate::scenarios::measurement::Estimator;
+use crate::scenarios::measurement::{Estimator, Unit, View};
 use crate::scenarios::training::{Curve, Reading};
 
 /// Where `C` is said to lie.
@@ -15,6 +17,18 @@ pub struct Ranges {
     pub start: [f64; 2],
     /// At convergence.
     pub end: [f64; 2],
+}
+
+/// The scenario and ranges of the claim with this name; `None` for another.
+pub fn of(id: &str) -> Option<(&'static str, Ranges)> {
+    use super::{config_cifar, config_gpt, config_mnist, config_modular};
+    Some(match id {
+        "config-mnist" => (config_mnist::SCENARIO, config_mnist::RANGES),
+        "config-modular" => (config_modular::SCENARIO, config_modular::RANGES),
+        "config-cifar" => (config_cifar::SCENARIO, config_cifar::RANGES),
+        "config-gpt" => (config_gpt::SCENARIO, config_gpt::RANGES),
+        _ => return None,
+    })
 }
 
 /// The readings that are convergence: by one definition the last, by another the first of the highest test accuracy.
@@ -41,7 +55,7 @@ fn has_converged(curve: &Curve) -> bool {
 
 /// Whether `C` of a reading lies in a range: surely, surely not, or its interval reaches over a bound.
 fn inside(reading: &Reading, runs: &Runs, batch_size: usize, range: [f64; 2]) -> Fate {
-    let value = reading.value(runs.estimator, batch_size);
+    let value = reading.value(runs.view, batch_size);
     let Some((value, c)) = value.and_then(|v| Some((v, v.c?))) else {
         return Fate::Undecided;
     };
@@ -64,7 +78,7 @@ fn fate(ranges: Ranges, runs: &Runs, curve: &Curve, batch_size: usize) -> Fate {
     // the document's procedure may have measured the last reading only
     let measured = converged(curve)
         .into_iter()
-        .filter(|r| r.value(runs.estimator, batch_size).is_some());
+        .filter(|r| r.value(runs.view, batch_size).is_some());
     let ends: Vec<Fate> = measured
         .map(|r| inside(r, runs, batch_size, ranges.end))
         .collect();
@@ -81,19 +95,28 @@ fn fate(ranges: Ranges, runs: &Runs, curve: &Curve, batch_size: usize) -> Fate {
 
 /// Batch sizes at which `C(B) = B C(1)` lies in the range in every run: above the first number and below the second. `None` where some
 /// `C` is not known or not positive.
-fn batches(readings: &[&Reading], batch_sizes: &[usize], range: [f64; 2]) -> Option<[f64; 2]> {
+fn batches(
+    readings: &[&Reading],
+    unit: Unit,
+    batch_sizes: &[usize],
+    range: [f64; 2],
+) -> Option<[f64; 2]> {
+    let exact = View {
+        estimator: Estimator::PerExample,
+        unit,
+    };
     let mut found = [0.0, f64::INFINITY];
     for reading in readings {
-        let exact = batch_sizes.iter().find_map(|&batch| {
-            let c = reading.value(Estimator::PerExample, batch)?.c?;
+        let per_one = batch_sizes.iter().find_map(|&batch| {
+            let c = reading.value(exact, batch)?.c?;
             Some(c / batch as f64)
         })?;
-        if exact <= 0.0 {
+        if per_one <= 0.0 {
             return None;
         }
         found = [
-            f64::max(found[0], range[0] / exact),
-            f64::min(found[1], range[1] / exact),
+            f64::max(found[0], range[0] / per_one),
+            f64::min(found[1], range[1] / per_one),
         ];
     }
     (!readings.is_empty()).then_some(found)
@@ -107,7 +130,24 @@ pub fn examine(ranges: Ranges, runs: &Runs, draw: &Draw) -> Finding {
         |runs, curve, batch| fate(ranges, runs, curve, batch),
         |_, _, _| false,
     );
-    let Some([start, end]) = solve(&runs.runs, &runs.batch_sizes, ranges) else {
+    for &batch in &runs.batch_sizes {
+        let c = |reading: Option<&Reading>| reading?.value(runs.view, batch)?.c;
+        finding.over_seeds.extend(
+            [
+                runs.means(&format!("C at the start, batch {batch}"), |curve| {
+                    c(curve.readings.first())
+                }),
+                runs.means(&format!("C at the end, batch {batch}"), |curve| {
+                    c(curve.readings.last())
+                }),
+            ]
+            .concat(),
+        );
+    }
+    if let Some(&batch) = runs.batch_sizes.first() {
+        finding.summary += &format!("; {}", ends(&finding.over_seeds, batch));
+    }
+    let Some([start, end]) = solve(&runs.runs, runs, ranges) else {
         return finding;
     };
     let told = |[low, high]: [f64; 2]| match low.ceil() <= high {
@@ -123,7 +163,7 @@ pub fn examine(ranges: Ranges, runs: &Runs, draw: &Draw) -> Finding {
     finding.summary += &format!("; {converged} of {} runs converged", runs.runs.len());
     // seeds may differ more than a range is wide: a run by itself is judged more kindly
     let alone = |curve: &&Curve| {
-        let own = solve(std::slice::from_ref(*curve), &runs.batch_sizes, ranges);
+        let own = solve(std::slice::from_ref(*curve), runs, ranges);
         own.and_then(common).is_some()
     };
     finding.summary += &format!(
@@ -142,19 +182,63 @@ pub fn examine(ranges: Ranges, runs: &Runs, draw: &Draw) -> Finding {
 }
 
 /// Batch sizes at which the start lies in its range in every run, and those at which the end does.
-fn solve(curves: &[Curve], batch_sizes: &[usize], ranges: Ranges) -> Option<[[f64; 2]; 2]> {
+fn solve(curves: &[Curve], like: &Runs, ranges: Ranges) -> Option<[[f64; 2]; 2]> {
+    let (unit, batch_sizes) = (like.view.unit, like.batch_sizes.as_slice());
     let starts: Vec<&Reading> = curves.iter().filter_map(|c| c.readings.first()).collect();
-    let ends: Vec<&Reading> = curves.iter().flat_map(converged).collect();
+    // tokens are measured at the first reading and the last
+    let exact = View {
+        estimator: Estimator::PerExample,
+        unit,
+    };
+    let measured = |r: &&Reading| batch_sizes.iter().any(|&b| r.value(exact, b).is_some());
+    let ends: Vec<&Reading> = curves.iter().flat_map(converged).filter(measured).collect();
     Some([
-        batches(&starts, batch_sizes, ranges.start)?,
-        batches(&ends, batch_sizes, ranges.end)?,
+        batches(&starts, unit, batch_sizes, ranges.start)?,
+        batches(&ends, unit, batch_sizes, ranges.end)?,
     ])
+}
+
+/// `C` at the start and at the end at one batch, the controls in brackets.
+fn ends(over_seeds: &[OverSeeds], batch: usize) -> String {
+    let told = |when: &str| {
+        let what = format!("C at the {when}, batch {batch}");
+        let own = over_seeds.iter().filter(|o| o.what == what);
+        let all: Vec<String> = own.map(|o| format!("{} ({})", o.told(), o.of)).collect();
+        all.join(", ")
+    };
+    format!(
+        "at batch {batch} C starts at {} and ends at {}",
+        told("start"),
+        told("end")
+    )
 }
 
 /// The whole numbers that both have in common, the first and the last.
 fn common([a, b]: [[f64; 2]; 2]) -> Option<[f64; 2]> {
     let (low, high) = (a[0].max(b[0]).ceil(), a[1].min(b[1]).floor());
     (low <= high && low >= 1.0).then_some([low, high])
+}
+
+/// The definitions of convergence, by name.
+const DEFINITIONS: [&str; 2] = ["last reading", "best accuracy"];
+
+/// How many times wider than stated both ranges are, to either side.
+const WIDER: [f64; 3] = [1.0, 2.0, 10.0];
+
+/// Every reading of the sentence at one learning rate: definition of convergence by how much wider the ranges are taken.
+pub fn cells(ranges: Ranges, runs: &Runs, prefix: &str) -> Vec<Cell> {
+    let definitions = DEFINITIONS.map(|name| format!("{prefix}{name}"));
+    let names: Vec<&str> = definitions.iter().map(String::as_str).collect();
+    let met = |runs: &Runs, curve: &Curve, batch: usize, definition: usize, wider: f64| {
+        let within = |reading: Option<&Reading>, range: [f64; 2]| {
+            let c = reading.and_then(|r| r.value(runs.view, batch)?.c);
+            c.is_some_and(|c| c >= range[0] / wider && c <= range[1] * wider)
+        };
+        let end = converged(curve).get(definition).copied();
+        within(curve.readings.first(), ranges.start) && within(end, ranges.end)
+    };
+    // a range is no effect that a control could take away; what it shows stands beside
+    multiverse::grid(std::slice::from_ref(runs), &names, &WIDER, met, met)
 }
 
 /// Made-up runs that end at twice the range, and runs that keep to both.
@@ -189,17 +273,14 @@ mod tests {
     /// Five runs that start at `start` and end at `end` by exact measurement at batch 1.
     fn runs(start: f64, end: f64) -> Runs {
         let bare = |seed| Curve {
-            item: Item {
-                seed,
-                control: None,
-            },
+            item: Item::new(seed, None),
             readings: Vec::new(),
         };
         let like = Runs {
             runs: (0..5).map(bare).collect(),
             controls: Vec::new(),
             batch_sizes: vec![1],
-            estimator: Estimator::PerExample,
+            view: View::of_examples(Estimator::PerExample),
             test_examples: 100,
             classes: 10,
         };

@@ -1,11 +1,18 @@
-//! `C` of a transformer that predicts characters, before and after training.
+//! `C` of a transformer that predicts characters, before and after training, by stretches of text and by single characters: the range
+//! is stated without a unit, as it is without a batch.
 
 use super::config::{self, Ranges};
-use super::{Claim, Origin, Sentence, runs};
+use super::runs::{self, Statement};
+use super::{Claim, Origin, Sentence};
 
-const SCENARIO: &str = "gpt";
+/// The scenario whose runs are judged.
+pub const SCENARIO: &str = "gpt";
 
-const RANGES: Ranges = Ranges {
+/// The same on a text that people wrote.
+const SHAKESPEARE: &str = "gpt-shakespeare";
+
+/// What the document states.
+pub const RANGES: Ranges = Ranges {
     start: [0.3, 0.7],
     end: [3.0, 12.0],
 };
@@ -24,13 +31,20 @@ pub fn claim() -> Claim {
         }),
         holds_when: None,
         corrected: None,
-        scenarios: &[SCENARIO],
-        checks: runs::checks(
-            SCENARIO,
-            config::DEFECT,
-            config::TRUTH,
-            |real| config::plant(RANGES, real),
-            |runs, draw| config::examine(RANGES, runs, draw),
-        ),
+        scenarios: &[SCENARIO, SHAKESPEARE],
+        checks: [
+            runs::checks(SCENARIO, runs::ids, STATEMENT),
+            runs::checks(SHAKESPEARE, runs::shakespeare_ids, STATEMENT),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
     }
 }
+
+const STATEMENT: Statement = Statement {
+    defect: config::DEFECT,
+    truth: config::TRUTH,
+    plant: |real| config::plant(RANGES, real),
+    examine: |runs, draw| config::examine(RANGES, runs, draw),
+};

@@ -1,11 +1,14 @@
 //! `C` on MNIST, before and after training.
 
 use super::config::{self, Ranges};
-use super::{Claim, Origin, Sentence, runs};
+use super::runs::{self, Statement};
+use super::{Claim, Origin, Sentence};
 
-const SCENARIO: &str = "mnist-mlp";
+/// The scenario whose runs are judged.
+pub const SCENARIO: &str = "mnist-mlp";
 
-const RANGES: Ranges = Ranges {
+/// What the document states.
+pub const RANGES: Ranges = Ranges {
     start: [0.1, 0.3],
     end: [5.0, 10.0],
 };
@@ -25,12 +28,13 @@ pub fn claim() -> Claim {
         holds_when: None,
         corrected: None,
         scenarios: &[SCENARIO],
-        checks: runs::checks(
-            SCENARIO,
-            config::DEFECT,
-            config::TRUTH,
-            |real| config::plant(RANGES, real),
-            |runs, draw| config::examine(RANGES, runs, draw),
-        ),
+        checks: runs::checks(SCENARIO, runs::ids, STATEMENT),
     }
 }
+
+const STATEMENT: Statement = Statement {
+    defect: config::DEFECT,
+    truth: config::TRUTH,
+    plant: |real| config::plant(RANGES, real),
+    examine: |runs, draw| config::examine(RANGES, runs, draw),
+};

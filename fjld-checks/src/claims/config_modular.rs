@@ -1,11 +1,17 @@
 //! `C` in modular arithmetic, before and after training.
 
 use super::config::{self, Ranges};
-use super::{Claim, Origin, Sentence, runs};
+use super::runs::{self, Statement};
+use super::{Claim, Origin, Sentence};
 
-const SCENARIO: &str = "modular-grokking";
+/// The scenario whose runs are judged.
+pub const SCENARIO: &str = "modular-grokking";
 
-const RANGES: Ranges = Ranges {
+/// The same task for embeddings and relu units.
+pub const EMBEDDING: &str = "modular-embedding";
+
+/// What the document states.
+pub const RANGES: Ranges = Ranges {
     start: [0.05, 0.15],
     end: [20.0, 50.0],
 };
@@ -24,13 +30,20 @@ pub fn claim() -> Claim {
         }),
         holds_when: None,
         corrected: None,
-        scenarios: &[SCENARIO],
-        checks: runs::checks(
-            SCENARIO,
-            config::DEFECT,
-            config::TRUTH,
-            |real| config::plant(RANGES, real),
-            |runs, draw| config::examine(RANGES, runs, draw),
-        ),
+        scenarios: &[SCENARIO, EMBEDDING],
+        checks: [
+            runs::checks(SCENARIO, runs::ids, STATEMENT),
+            runs::checks(EMBEDDING, runs::embedding_ids, STATEMENT),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
     }
 }
+
+const STATEMENT: Statement = Statement {
+    defect: config::DEFECT,
+    truth: config::TRUTH,
+    plant: |real| config::plant(RANGES, real),
+    examine: |runs, draw| config::examine(RANGES, runs, draw),
+};

@@ -1,20 +1,18 @@
 //! What the claims that `C` passes 1 before a network generalises share: when it passes, and when a network has.
 
 use super::multiverse::{self, Multiverse};
-use super::runs::{self, Fate, Runs};
-use crate::evidence::{Check, Draw, Finding};
+use super::runs::{Fate, Runs, Statement};
+use crate::evidence::over_seeds::OverSeeds;
+use crate::evidence::{Draw, Finding};
 use crate::scenarios::training::Curve;
 
-/// The checks of "`C` passes 1 from below before accuracy improves" on the runs of a scenario.
-pub fn checks(scenario: &'static str) -> Vec<Check> {
-    runs::checks(
-        scenario,
-        "runs in which C crosses 1 after accuracy has risen",
-        "runs in which C crosses 1 before accuracy rises, and controls in which it never does",
-        plant,
-        examine,
-    )
-}
+/// "`C` passes 1 from below before accuracy improves".
+pub const STATEMENT: Statement = Statement {
+    defect: "runs in which C crosses 1 after accuracy has risen",
+    truth: "runs in which C crosses 1 before accuracy rises, and controls in which it never does",
+    plant,
+    examine,
+};
 
 /// `C` jumps over 1 late, or early.
 fn plant(real: &Runs) -> [Runs; 2] {
@@ -58,7 +56,7 @@ fn improvements(runs: &Runs, accuracies: &[f64]) -> [Option<usize>; 3] {
 /// Steps from the crossing to the reading at which accuracy is half of the way from its first value to its highest: positive where `C`
 /// crosses first.
 fn lead(runs: &Runs, curve: &Curve, batch_size: usize) -> Option<f64> {
-    let crossed = crossing(&curve.series(runs.estimator, batch_size), 1.0)?;
+    let crossed = crossing(&curve.series(runs.view, batch_size), 1.0)?;
     let [_, improved, _] = improvements(runs, &curve.accuracies());
     let step = |reading: usize| curve.readings[reading].step as f64;
     Some(step(improved?) - step(crossed))
@@ -71,7 +69,7 @@ fn generalises(runs: &Runs, curve: &Curve) -> bool {
 }
 
 fn fate(runs: &Runs, curve: &Curve, batch_size: usize) -> Fate {
-    let crossed = crossing(&curve.series(runs.estimator, batch_size), 1.0);
+    let crossed = crossing(&curve.series(runs.view, batch_size), 1.0);
     let improved = improvements(runs, &curve.accuracies());
     let before = improved.map(|at| match (crossed, at) {
         (_, None) => None,
@@ -92,34 +90,44 @@ fn examine(runs: &Runs, draw: &Draw) -> Finding {
         fate,
         // a crossing in a control that does not generalise comes before nothing
         |runs, control, batch| {
-            let crossed = crossing(&control.series(runs.estimator, batch), 1.0).is_some();
+            let crossed = crossing(&control.series(runs.view, batch), 1.0).is_some();
             crossed && !generalises(runs, control)
         },
     );
-    let above = |curves: &[Curve], batch: usize| {
-        let first = |c: &&Curve| c.series(runs.estimator, batch).first().copied().flatten();
-        curves.iter().filter(|c| first(c) > Some(1.0)).count()
+    let above = |curve: &Curve, batch: usize| {
+        let first = curve.series(runs.view, batch).first().copied().flatten();
+        first > Some(1.0)
     };
-    let starts: Vec<String> = runs
-        .batch_sizes
-        .iter()
+    let (mut starts, mut leads) = (Vec::new(), Vec::new());
+    for &batch in &runs.batch_sizes {
+        for (of, curves) in runs.arms() {
+            let shown = curves.iter().map(|c| above(c, batch));
+            let what = format!("starts above 1, batch {batch}");
+            starts.push(OverSeeds::share(&what, of, shown));
+        }
+        let what = format!("lead of the crossing in steps, batch {batch}");
+        leads.push(runs.means(&what, |c| lead(runs, c, batch)));
+    }
+    let told: Vec<String> = (runs.batch_sizes.iter())
         .map(|&batch| {
-            let (run, control) = (above(&runs.runs, batch), above(&runs.controls, batch));
+            let count = |curves: &[Curve]| curves.iter().filter(|c| above(c, batch)).count();
+            let (run, control) = (count(&runs.runs), count(&runs.controls));
             format!("{run} (control {control}) at batch {batch}")
         })
         .collect();
-    finding.summary += &format!("; runs that start above 1: {}", starts.join(", "));
-    for &batch in &runs.batch_sizes {
-        let own = runs.runs.iter();
-        let mut leads: Vec<f64> = own.filter_map(|c| lead(runs, c, batch)).collect();
-        leads.sort_by(f64::total_cmp);
-        if let Some(median) = leads.get(leads.len() / 2) {
-            finding.summary += &format!(
-                "; at batch {batch} {} runs cross, by a median of {median:.0} steps ahead of the half-way rise",
-                leads.len()
-            );
+    finding.summary += &format!("; runs that start above 1: {}", told.join(", "));
+    for (&batch, leads) in runs.batch_sizes.iter().zip(&leads) {
+        let crossing = leads.iter().filter(|l| l.seeds > 0).map(|l| {
+            let OverSeeds { of, seeds, .. } = l;
+            format!("{seeds} {of} cross by {} steps ahead", l.told())
+        });
+        let crossing: Vec<String> = crossing.collect();
+        if !crossing.is_empty() {
+            let crossing = crossing.join(", ");
+            finding.summary += &format!("; at batch {batch} {crossing} of the half-way rise");
         }
     }
+    finding.over_seeds = starts.into_iter().chain(leads.concat()).collect();
     finding
 }
 
@@ -130,13 +138,13 @@ const DEFINITIONS: [&str; 3] = ["above chance", "half way up", "nine tenths of t
 const LEVELS: [f64; 3] = [0.5, 1.0, 2.0];
 
 fn holds(runs: &Runs, curve: &Curve, batch_size: usize, definition: usize, level: f64) -> bool {
-    let crossed = crossing(&curve.series(runs.estimator, batch_size), level);
+    let crossed = crossing(&curve.series(runs.view, batch_size), level);
     let improved = improvements(runs, &curve.accuracies())[definition];
     matches!((crossed, improved), (Some(crossed), Some(improved)) if crossed < improved)
 }
 
 fn shown(runs: &Runs, control: &Curve, batch_size: usize, _: usize, level: f64) -> bool {
-    let crossed = crossing(&control.series(runs.estimator, batch_size), level).is_some();
+    let crossed = crossing(&control.series(runs.view, batch_size), level).is_some();
     crossed && !generalises(runs, control)
 }
 
@@ -172,7 +180,7 @@ pub fn multiverse(views: &[Runs; 2]) -> Multiverse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenarios::measurement::Estimator;
+    use crate::scenarios::measurement::{Estimator, View};
     use crate::scenarios::training::Item;
 
     #[test]
@@ -189,15 +197,12 @@ mod tests {
     fn the_lead_is_the_steps_from_the_crossing_to_the_half_way_rise() {
         let like = Runs {
             runs: vec![Curve {
-                item: Item {
-                    seed: 0,
-                    control: None,
-                },
+                item: Item::new(0, None),
                 readings: Vec::new(),
             }],
             controls: Vec::new(),
             batch_sizes: vec![1],
-            estimator: Estimator::PerExample,
+            view: View::of_examples(Estimator::PerExample),
             test_examples: 100,
             classes: 10,
         };

@@ -1,6 +1,7 @@
 //! `C` passes 1 before a network generalises in modular arithmetic.
 
-use super::{Claim, Origin, Sentence, crossing};
+use super::config_modular::EMBEDDING;
+use super::{Claim, Origin, Sentence, crossing, runs};
 
 /// The scenario whose runs are judged.
 pub const SCENARIO: &str = "modular-grokking";
@@ -19,7 +20,13 @@ pub fn claim() -> Claim {
         }),
         holds_when: None,
         corrected: None,
-        scenarios: &[SCENARIO],
-        checks: crossing::checks(SCENARIO),
+        scenarios: &[SCENARIO, EMBEDDING],
+        checks: [
+            runs::checks(SCENARIO, runs::ids, crossing::STATEMENT),
+            runs::checks(EMBEDDING, runs::embedding_ids, crossing::STATEMENT),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
     }
 }

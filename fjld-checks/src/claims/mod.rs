@@ -70,6 +70,7 @@ mod theorem_1;
 mod theorem_2;
 mod theorem_2_corrected;
 mod trained_network;
+mod universal;
 pub mod waiting;
 
 use crate::evidence::Check;
@@ -189,6 +190,7 @@ fn examined() -> Vec<Claim> {
         config_cifar::claim(),
         config_gpt::claim(),
         grokking::claim(),
+        universal::claim(),
     ]
 }
 

@@ -2,11 +2,12 @@
 //! (Steegen, Tuerlinckx, Gelman and Vanpaemel 2016, *Perspectives on Psychological Science* 11). A verdict that hangs on one choice shows
 //! here; so does the region, if there is one, in which the sentence would be true.
 
+use super::config::{self, Ranges};
 use super::runs::{Runs, SCENARIO};
 use super::{crossing, grokking, ratio_tracks_accuracy};
 use crate::error::Result;
-use crate::scenarios::measurement::Estimator;
-use crate::scenarios::store::RunStore;
+use crate::scenarios::measurement::{Estimator, View};
+use crate::scenarios::store::{Evidence, RunStore};
 use crate::scenarios::training::Curve;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +27,7 @@ pub struct Multiverse {
 pub struct Cell {
     /// How `C` was measured.
     pub estimator: Estimator,
-    /// What a measured gradient is exchangeable over: `example` at batch 1, else `minibatch`.
+    /// What the batch is counted in.
     pub unit: String,
     /// How many examples it averages over.
     pub batch_size: usize,
@@ -56,6 +57,9 @@ impl Cell {
 /// # Errors
 /// When the runs are not there.
 pub fn of(id: &str, runs: &RunStore) -> Result<Option<Multiverse>> {
+    if let Some((scenario, ranges)) = config::of(id) {
+        return Ok(runs.get(scenario).ok().map(|e| of_range(ranges, e)));
+    }
     let (scenario, grid): (_, fn(&[Runs; 2]) -> Multiverse) = match id {
         "phase-precedes-accuracy" => (SCENARIO, crossing::multiverse),
         "ratio-tracks-accuracy" => (SCENARIO, ratio_tracks_accuracy::multiverse),
@@ -63,10 +67,61 @@ pub fn of(id: &str, runs: &RunStore) -> Result<Option<Multiverse>> {
         _ => return Ok(None),
     };
     let evidence = runs.get(scenario)?;
-    let both = [Estimator::Minibatch, Estimator::PerExample];
-    Ok(Some(grid(
-        &both.map(|estimator| Runs::of(evidence, estimator)),
-    )))
+    Ok(Some(grid(&BOTH.map(|estimator| {
+        Runs::of(evidence, View::of_examples(estimator))
+    }))))
+}
+
+const BOTH: [Estimator; 2] = [Estimator::Minibatch, Estimator::PerExample];
+
+/// The grid of a claim about a range of `C`: every estimator and unit, at the learning rate of the verdict and at every other.
+fn of_range(ranges: Ranges, evidence: &Evidence) -> Multiverse {
+    let mut rates: Vec<Option<f64>> = Vec::new();
+    for curve in &evidence.curves {
+        let rate = curve.item.learning_rate;
+        if !rates.contains(&rate) {
+            rates.push(rate);
+        }
+    }
+    let mut cells = Vec::new();
+    for unit in evidence.units.iter().copied() {
+        for estimator in BOTH {
+            let view = View { estimator, unit };
+            let of_rate = rates.iter().map(|&rate| {
+                let runs = Runs::at_rate(evidence, view, rate);
+                let prefix = match (rates.len(), rate) {
+                    (1, _) => String::new(),
+                    (_, rate) => format!("rate {}, ", rate.unwrap_or(evidence.learning_rate)),
+                };
+                config::cells(ranges, &runs, &prefix)
+            });
+            // row by row: the cells of one batch follow each other, whatever the rate
+            let of_rate: Vec<Vec<Cell>> = of_rate.collect();
+            for &batch in &evidence.batch_sizes {
+                for cells_of_rate in &of_rate {
+                    let own = cells_of_rate.iter().filter(|c| c.batch_size == batch);
+                    cells.extend(own.cloned());
+                }
+            }
+        }
+    }
+    let agreeing = cells.iter().filter(|c| c.threshold == 1.0 && c.agrees());
+    let at: Vec<String> = agreeing
+        .map(|c| {
+            format!(
+                "{} of {} {}s, {}",
+                c.estimator.name(),
+                c.batch_size,
+                c.unit,
+                c.definition
+            )
+        })
+        .collect();
+    let region = match at.is_empty() {
+        true => "by none of these readings, as the ranges are stated".to_owned(),
+        false => at.join("; "),
+    };
+    Multiverse::new(cells, region)
 }
 
 /// Judges every run and control by every reading of the sentence: `definitions` by `thresholds`, at each estimator and batch.
@@ -87,13 +142,8 @@ pub fn grid(
                     let same =
                         |curve: &&Curve| in_control(runs, curve, batch_size, definition, threshold);
                     cells.push(Cell {
-                        estimator: runs.estimator,
-                        unit: if batch_size == 1 {
-                            "example"
-                        } else {
-                            "minibatch"
-                        }
-                        .into(),
+                        estimator: runs.view.estimator,
+                        unit: runs.view.unit.name().into(),
                         batch_size,
                         definition: (*name).to_owned(),
                         threshold,

@@ -5,7 +5,7 @@ use super::{Claim, Origin, Sentence};
 use crate::evidence::kernels::{RunTest, TOLERATED_FAILURES};
 use crate::evidence::ledger::Rates;
 use crate::evidence::{Bench, Check, Draw, Finding, Kind, Planted, Role, Size, Spec, Worlds};
-use crate::scenarios::measurement::Estimator;
+use crate::scenarios::measurement::{Estimator, View};
 use crate::scenarios::shipped;
 use crate::scenarios::training::Curve;
 use crate::tier::Tier;
@@ -35,7 +35,7 @@ const GOOD: f64 = 0.5;
 /// Whether `C` exceeds 1 at a reading and no reading from there on has a good accuracy. `C` is that of the training set's own
 /// examples, drawn with replacement, and has no sampling error.
 fn without_accuracy(runs: &Runs, curve: &Curve, batch_size: usize) -> bool {
-    let values = curve.series(runs.estimator, batch_size);
+    let values = curve.series(runs.view, batch_size);
     let above = values.iter().position(|c| c.is_some_and(|c| c > 1.0));
     above.is_some_and(|at| curve.accuracies()[at..].iter().all(|&a| a < GOOD))
 }
@@ -50,7 +50,7 @@ fn examine(world: &Runs, draw: &Draw) -> Finding {
     let runs = world.controls.len();
     let values = world.controls.iter().flat_map(|curve| {
         let largest = world.batch_sizes.iter().max().copied().unwrap_or(1);
-        curve.series(world.estimator, largest)
+        curve.series(world.view, largest)
     });
     let highest = values.flatten().fold(f64::NAN, f64::max);
     let accuracies = world.controls.iter().flat_map(Curve::accuracies);
@@ -79,7 +79,10 @@ fn insufficient() -> Check {
         detectable: Size::of(&promise, detectable),
     };
     let build = |bench: &Bench| {
-        let real = Runs::of(bench.runs.get(runs::SCENARIO)?, Estimator::PerExample);
+        let real = Runs::of(
+            bench.runs.get(runs::SCENARIO)?,
+            View::of_examples(Estimator::PerExample),
+        );
         let truth = Runs::made_up(&real, |_, _, _| 2.0);
         let defect = Runs {
             controls: truth.runs.clone(),
@@ -99,5 +102,5 @@ fn insufficient() -> Check {
             },
         })
     };
-    Check::built(spec, build, examine)
+    Check::built(spec, build, examine).on(runs::SCENARIO)
 }

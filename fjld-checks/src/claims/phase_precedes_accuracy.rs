@@ -17,6 +17,6 @@ pub fn claim() -> Claim {
         holds_when: None,
         corrected: None,
         scenarios: &[runs::SCENARIO],
-        checks: crossing::checks(runs::SCENARIO),
+        checks: runs::checks(runs::SCENARIO, runs::ids, crossing::STATEMENT),
     }
 }

@@ -2,14 +2,15 @@
 
 use crate::evidence::kernels::{RunTest, TOLERATED_FAILURES};
 use crate::evidence::ledger::Rates;
+use crate::evidence::over_seeds::OverSeeds;
 use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
-use crate::scenarios::measurement::{Estimator, Value};
+use crate::scenarios::measurement::{Estimator, Unit, Value, View};
 use crate::scenarios::shipped;
 use crate::scenarios::store::Evidence;
 use crate::scenarios::training::{Control, Curve, Item, Reading};
 use crate::tier::Tier;
 
-/// The runs of a scenario as one estimator sees them.
+/// The runs of a scenario as one view sees them.
 #[derive(Clone)]
 pub struct Runs {
     /// The plain ones.
@@ -19,7 +20,7 @@ pub struct Runs {
     /// The measurement batches, each of which the sentence must be true at.
     pub batch_sizes: Vec<usize>,
     /// Which estimate of `C` is looked at.
-    pub estimator: Estimator,
+    pub view: View,
     /// Test labels, which accuracies are shares of.
     pub test_examples: usize,
     /// A guess is right once in as many.
@@ -46,73 +47,138 @@ fn cell_test(runs: u64, cells: usize, mut rates: Rates) -> RunTest {
     RunTest::new(runs, rates)
 }
 
-/// The checks of a sentence about the runs of a scenario, one an estimator. `plant` makes a defect and a truth as large as the real thing; in
-/// the planted defect every run violates the sentence.
-pub fn checks(
-    name: &'static str,
-    defect: &'static str,
-    truth: &'static str,
-    plant: fn(&Runs) -> [Runs; 2],
-    examine: fn(&Runs, &Draw) -> Finding,
-) -> Vec<Check> {
+/// What a check by a view is called within its claim.
+pub type Ids = fn(View) -> &'static str;
+
+/// The names of checks in a claim that draws on one scenario.
+pub fn ids(view: View) -> &'static str {
+    match (view.estimator, view.unit) {
+        (Estimator::Minibatch, Unit::Example) => "minibatch",
+        (Estimator::PerExample, Unit::Example) => "per-example",
+        (Estimator::Minibatch, Unit::Token) => "minibatch-of-tokens",
+        (Estimator::PerExample, Unit::Token) => "per-token",
+    }
+}
+
+/// Their names on the runs of embeddings, beside those of another network.
+pub fn embedding_ids(view: View) -> &'static str {
+    match view.estimator {
+        Estimator::Minibatch => "embedding-minibatch",
+        Estimator::PerExample => "embedding-per-example",
+    }
+}
+
+/// Their names on Shakespeare, beside those on another text.
+pub fn shakespeare_ids(view: View) -> &'static str {
+    match (view.estimator, view.unit) {
+        (Estimator::Minibatch, Unit::Example) => "shakespeare-minibatch",
+        (Estimator::PerExample, Unit::Example) => "shakespeare-per-example",
+        (Estimator::Minibatch, Unit::Token) => "shakespeare-minibatch-of-tokens",
+        (Estimator::PerExample, Unit::Token) => "shakespeare-per-token",
+    }
+}
+
+fn hypothesis(view: View) -> &'static str {
+    match (view.estimator, view.unit) {
+        (Estimator::Minibatch, Unit::Example) => {
+            "the sentence is true in a run at each measurement batch, C measured by the document's procedure"
+        }
+        (Estimator::PerExample, Unit::Example) => {
+            "the sentence is true in a run at each measurement batch, C computed from all per-example gradients"
+        }
+        (Estimator::Minibatch, Unit::Token) => {
+            "the sentence is true in a run at each measurement batch, counted in tokens, C measured by the document's procedure"
+        }
+        (Estimator::PerExample, Unit::Token) => {
+            "the sentence is true in a run at each measurement batch, counted in tokens, C computed from the gradients of all tokens"
+        }
+    }
+}
+
+/// A sentence about training runs, as a check examines it.
+#[derive(Clone, Copy)]
+pub struct Statement {
+    /// What is planted to be caught: in it every run violates the sentence.
+    pub defect: &'static str,
+    /// What is planted to pass.
+    pub truth: &'static str,
+    /// Makes both, as large as the real thing.
+    pub plant: fn(&Runs) -> [Runs; 2],
+    /// Examines a world.
+    pub examine: fn(&Runs, &Draw) -> Finding,
+}
+
+/// The checks of a sentence on the runs of a scenario, one an estimator and unit.
+pub fn checks(name: &'static str, ids: Ids, sentence: Statement) -> Vec<Check> {
+    let scenario = shipped::training(name).expect("a test reads every shipped scenario");
+    let both = [Estimator::Minibatch, Estimator::PerExample];
+    let views = scenario
+        .units()
+        .iter()
+        .flat_map(|&unit| both.map(|estimator| View { estimator, unit }));
+    views
+        .map(|view| check(name, ids(view), view, sentence))
+        .collect()
+}
+
+/// The check of a sentence on the runs of a scenario by one view.
+pub fn check(name: &'static str, id: &'static str, view: View, sentence: Statement) -> Check {
     // what the default report promises
     let scenario = shipped::training(name).expect("a test reads every shipped scenario");
     let seeds = scenario.seeds(Tier::Standard);
     let cells = scenario.batch_sizes().len();
     let detectable = cell_test(seeds, cells, Rates::of_one_slot()).detectable();
     let promise = format!("share of runs that violate the sentence, with {seeds} runs");
-    let check = |id, hypothesis, estimator| {
-        let spec = Spec {
-            id,
-            role: Role::AsWritten,
-            kind: Kind::Runs,
-            hypothesis,
-            tolerance: TOLERATED_FAILURES,
-            detectable: Size::of(&promise, detectable),
-        };
-        let build = move |bench: &crate::evidence::Bench| {
-            let real = Runs::of(bench.runs.get(name)?, estimator);
-            let [planted_defect, planted_truth] = plant(&real);
-            Ok(Worlds {
-                real,
-                defect: Planted {
-                    what: defect,
-                    size: 1.0,
-                    world: planted_defect,
-                },
-                truth: Planted {
-                    what: truth,
-                    size: 0.0,
-                    world: planted_truth,
-                },
-            })
-        };
-        Check::built(spec, build, examine)
+    let spec = Spec {
+        id,
+        role: Role::AsWritten,
+        kind: Kind::Runs,
+        hypothesis: hypothesis(view),
+        tolerance: TOLERATED_FAILURES,
+        detectable: Size::of(&promise, detectable),
     };
-    vec![
-        check(
-            "minibatch",
-            "the sentence is true in a run at each measurement batch, C measured by the document's procedure",
-            Estimator::Minibatch,
-        ),
-        check(
-            "per-example",
-            "the sentence is true in a run at each measurement batch, C computed from all per-example gradients",
-            Estimator::PerExample,
-        ),
-    ]
+    let Statement {
+        defect,
+        truth,
+        plant,
+        examine,
+    } = sentence;
+    let build = move |bench: &crate::evidence::Bench| {
+        let real = Runs::of(bench.runs.get(name)?, view);
+        let [planted_defect, planted_truth] = plant(&real);
+        Ok(Worlds {
+            real,
+            defect: Planted {
+                what: defect,
+                size: 1.0,
+                world: planted_defect,
+            },
+            truth: Planted {
+                what: truth,
+                size: 0.0,
+                world: planted_truth,
+            },
+        })
+    };
+    Check::built(spec, build, examine).on(name)
 }
 
 impl Runs {
-    /// The runs of a scenario by one estimator.
-    pub fn of(evidence: &Evidence, estimator: Estimator) -> Self {
-        let curves = evidence.curves.iter().cloned();
+    /// The runs of a scenario by one view, at the learning rate that verdicts rest on.
+    pub fn of(evidence: &Evidence, view: View) -> Self {
+        Self::at_rate(evidence, view, None)
+    }
+
+    /// The runs of a scenario by one view, at its own learning rate or at another that it has.
+    pub fn at_rate(evidence: &Evidence, view: View, learning_rate: Option<f64>) -> Self {
+        let own = |c: &&Curve| c.item.learning_rate == learning_rate;
+        let curves = evidence.curves.iter().filter(own).cloned();
         let (runs, controls) = curves.partition(|c| c.item.control.is_none());
         Self {
             runs,
             controls,
             batch_sizes: evidence.batch_sizes.clone(),
-            estimator,
+            view,
             test_examples: evidence.test_examples,
             classes: evidence.classes,
         }
@@ -135,7 +201,8 @@ impl Runs {
                         accuracy,
                         loss: 0.0,
                         values: vec![Value {
-                            estimator: like.estimator,
+                            estimator: like.view.estimator,
+                            unit: like.view.unit,
                             batch_size: 1,
                             c: Some(c(item.control, k, accuracy)),
                             interval: None,
@@ -150,21 +217,49 @@ impl Runs {
             runs: curves(&like.runs),
             controls: curves(&like.controls),
             batch_sizes: vec![1],
-            estimator: like.estimator,
+            view: like.view,
             test_examples: like.test_examples,
             classes: like.classes,
         }
     }
 
-    /// Whether at least half of the runs with some control show the same.
-    fn also_in_control(&self, shows: impl Fn(&Curve) -> bool) -> bool {
-        let mut kinds: Vec<_> = self.controls.iter().map(|c| c.item.control).collect();
+    /// The runs by what was done to them: `runs`, then every control by its name.
+    pub fn arms(&self) -> Vec<(&'static str, Vec<&Curve>)> {
+        let mut kinds: Vec<_> = self
+            .controls
+            .iter()
+            .filter_map(|c| c.item.control)
+            .collect();
         kinds.sort_unstable();
         kinds.dedup();
-        kinds.into_iter().any(|kind| {
-            let own = self.controls.iter().filter(|c| c.item.control == kind);
-            2 * own.clone().filter(|c| shows(c)).count() >= own.count()
-        })
+        let plain = ("runs", self.runs.iter().collect());
+        let controls = kinds.into_iter().map(|kind| {
+            let own = self
+                .controls
+                .iter()
+                .filter(|c| c.item.control == Some(kind));
+            (kind.name(), own.collect())
+        });
+        std::iter::once(plain).chain(controls).collect()
+    }
+
+    /// A mean over seeds in the runs and in every control.
+    pub fn means(&self, what: &str, value: impl Fn(&Curve) -> Option<f64>) -> Vec<OverSeeds> {
+        let arm = |(of, curves): (&str, Vec<&Curve>)| {
+            OverSeeds::mean(what, of, curves.into_iter().map(&value))
+        };
+        self.arms().into_iter().map(arm).collect()
+    }
+
+    /// How many of the runs of every control show something, `2 of 5 shuffled-labels`, and whether half of those of one do.
+    fn in_controls(&self, shows: impl Fn(&Curve) -> bool) -> (String, bool) {
+        let (mut told, mut also) = (Vec::new(), false);
+        for (name, curves) in self.arms().into_iter().skip(1) {
+            let showing = curves.iter().filter(|c| shows(c)).count();
+            told.push(format!("{showing} of {} {name}", curves.len()));
+            also |= 2 * showing >= curves.len();
+        }
+        (told.join(", "), also)
     }
 
     /// Judges a sentence that does not name the measurement batch: it must hold at each. `fate` judges one run; `in_control` says
@@ -177,19 +272,30 @@ impl Runs {
         in_control: impl Fn(&Self, &Curve, usize) -> bool,
     ) -> Finding {
         let test = cell_test(self.runs.len() as u64, self.batch_sizes.len(), draw.rates);
+        let counted = match self.view.unit {
+            Unit::Example => "batch",
+            Unit::Token => "a batch in tokens of",
+        };
         let (mut told, mut holding, mut failing) = (Vec::new(), Vec::new(), Vec::new());
         for &batch in &self.batch_sizes {
             let fates: Vec<Fate> = self.runs.iter().map(|r| fate(self, r, batch)).collect();
             let count = |f: Fate| fates.iter().filter(|&&g| g == f).count() as u64;
             let (failed, undecided) = (count(Fate::Fails), count(Fate::Undecided));
-            let also_in_control = self.also_in_control(|c| in_control(self, c, batch));
+            let (in_controls, also_in_control) = self.in_controls(|c| in_control(self, c, batch));
             let mut line = format!(
-                "{} of {} runs at batch {batch}",
+                "{} of {} runs at {counted} {batch}",
                 count(Fate::Holds),
                 fates.len()
             );
+            let mut aside = Vec::new();
             if undecided > 0 {
-                line += &format!(" ({undecided} undecided)");
+                aside.push(format!("{undecided} undecided"));
+            }
+            if !in_controls.is_empty() {
+                aside.push(format!("the same in {in_controls}"));
+            }
+            if !aside.is_empty() {
+                line += &format!(" ({})", aside.join("; "));
             }
             match test.outcome(failed, undecided) {
                 Outcome::Holds if also_in_control => line += " (also in the control)",

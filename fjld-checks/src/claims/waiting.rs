@@ -113,16 +113,6 @@ const WAITING: &[Waiting] = &[
         "C explains after the fact which sparse subnetworks train as well as the whole.",
         NO_SCENARIO,
     ),
-    not_run(
-        "universal",
-        (
-            277,
-            "Speculative Claims (Requiring Validation)",
-            "speculative",
-        ),
-        "The theory applies to every neural network.",
-        "several kinds of networks have to be run, and one kind has been: phase-precedes-accuracy and ratio-tracks-accuracy judge it there",
-    ),
     not_testable(
         "discrete",
         (305, "Theoretical Gaps", "stated"),

@@ -39,7 +39,8 @@ pub struct MergeArgs {
 
 fn store(tier: Tier, seed: u64, shared: &SharedArgs, folder: Option<PathBuf>) -> Result<RunStore> {
     shared.check()?;
-    Ok(RunStore::new(tier, Seed::root(seed), folder).with_data(shared.data.clone()))
+    let runs = RunStore::new(tier, Seed::root(seed), folder).with_data(shared.data.clone());
+    Ok(runs.on(shared.device.open()?))
 }
 
 /// Lists the independent pieces of work of an audit.

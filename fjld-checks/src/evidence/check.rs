@@ -114,6 +114,8 @@ pub struct Check {
     pub spec: Spec,
     /// Whether it can be shown violations of any size.
     pub any_size: bool,
+    /// The one scenario of its claim that it draws on; `None` where it may draw on all of them.
+    pub scenario: Option<&'static str>,
     open: Box<Open>,
 }
 
@@ -168,6 +170,7 @@ impl Check {
         Self {
             spec,
             any_size: P::ANY_SIZE,
+            scenario: None,
             open: Box::new(move |_| Ok(Opened::of(family.clone(), examine))),
         }
     }
@@ -181,11 +184,24 @@ impl Check {
         Self {
             spec,
             any_size: P::ANY_SIZE,
+            scenario: None,
             open: Box::new(move |bench| {
                 let family = Arc::new(build(bench)?.family());
                 Ok(Opened::of(family, examine))
             }),
         }
+    }
+
+    /// The same check, drawing on this scenario of its claim alone.
+    #[must_use]
+    pub fn on(mut self, scenario: &'static str) -> Self {
+        self.scenario = Some(scenario);
+        self
+    }
+
+    /// The scenarios that it draws on, of those of its claim.
+    pub fn draws_on<'a>(&'a self, claim: &'a [&'static str]) -> &'a [&'static str] {
+        self.scenario.as_ref().map_or(claim, std::slice::from_ref)
     }
 
     /// Whether the check spends error budget.
@@ -251,6 +267,7 @@ impl Check {
             },
             counterexample: real.counterexample,
             scope: real.scope,
+            over_seeds: real.over_seeds,
         })
     }
 }

@@ -7,6 +7,7 @@ mod check;
 pub mod kernels;
 pub mod ledger;
 pub mod method;
+pub mod over_seeds;
 pub mod picture;
 pub mod proportion;
 pub mod rational;
@@ -17,6 +18,7 @@ pub use check::{Bench, Check, Draw, Family, Opened, Plan, Planted, World, Worlds
 pub use record::{DefectRecord, Record, SampleSize, TruthRecord};
 
 use method::Method;
+use over_seeds::OverSeeds;
 use serde::{Deserialize, Serialize};
 
 /// Which sentence of a claim a check speaks to.
@@ -101,6 +103,8 @@ pub struct Finding {
     pub method: Option<Method>,
     /// The fewest cases that the error rates ask for, where the check derives them.
     pub needed: Option<u64>,
+    /// Effects over seeds, those of the controls beside them.
+    pub over_seeds: Vec<OverSeeds>,
 }
 
 /// Whether a claim holds in a world.
@@ -139,6 +143,7 @@ impl Finding {
             scope: None,
             method: None,
             needed: None,
+            over_seeds: Vec::new(),
         }
     }
 
@@ -170,6 +175,15 @@ impl Finding {
 }
 
 impl Outcome {
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Violated => "violated",
+            Self::Undecided => "undecided",
+        }
+    }
+
     /// Of parts that must all hold: one violation violates, and without one a doubt leaves it open.
     pub fn of_all(parts: &[Self]) -> Self {
         if parts.contains(&Self::Violated) {

@@ -1,6 +1,7 @@
 //! The evidence of one check, as a report holds it.
 
 use super::method::Method;
+use super::over_seeds::OverSeeds;
 use super::{Counterexample, Kind, Outcome, Role, Size};
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,9 @@ pub struct Record {
     pub counterexample: Option<Counterexample>,
     /// Where the sentence does hold, found by the check itself.
     pub scope: Option<String>,
+    /// Effects over seeds, those of the controls beside them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub over_seeds: Vec<OverSeeds>,
 }
 
 /// How many cases there had to be, and how many there were.

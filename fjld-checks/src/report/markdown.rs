@@ -2,8 +2,9 @@
 
 use super::appendix;
 use super::terminal::budget;
-use super::{ClaimReport, Report};
+use super::{ClaimReport, Recorded, Report};
 use crate::claims::multiverse::{Cell, Multiverse};
+use crate::evidence::over_seeds::OverSeeds;
 use crate::evidence::{Record, Role};
 use std::fmt::Write;
 
@@ -144,14 +145,84 @@ fn write_claim(text: &mut String, claim: &ClaimReport) -> std::fmt::Result {
     for record in &claim.checks {
         write_check(text, record)?;
     }
+    for record in &claim.checks {
+        write_over_seeds(text, &record.id, &record.over_seeds)?;
+    }
     if let Some(multiverse) = &claim.multiverse {
         write_multiverse(text, multiverse)?;
+    }
+    for recorded in &claim.recorded {
+        write_recorded(text, recorded)?;
     }
     writeln!(
         text,
         "\nAgain: `cargo run -p fjld-checks -- {}`",
         claim.receipt.command
     )
+}
+
+/// Effects over seeds, one row a quantity, the controls in columns of their own.
+fn write_over_seeds(text: &mut String, check: &str, all: &[OverSeeds]) -> std::fmt::Result {
+    let mut arms: Vec<&str> = Vec::new();
+    let mut rows: Vec<&str> = Vec::new();
+    for one in all {
+        if !arms.contains(&one.of.as_str()) {
+            arms.push(&one.of);
+        }
+        if !rows.contains(&one.what.as_str()) {
+            rows.push(&one.what);
+        }
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        text,
+        "\n`{check}` over seeds, with intervals at 0.95 (of means Student's, of shares Clopper and Pearson's, of correlations between seeds Fisher's), the controls beside the runs:\n"
+    )?;
+    writeln!(text, "| quantity | {} |", arms.join(" | "))?;
+    writeln!(text, "|---|{}", "---|".repeat(arms.len()))?;
+    for row in rows {
+        let of_arm = |arm: &&str| {
+            let found = all.iter().find(|o| o.what == row && o.of == **arm);
+            found.map_or(String::new(), |o| {
+                format!("{}, {} seeds", o.told(), o.seeds)
+            })
+        };
+        let cells: Vec<String> = arms.iter().map(of_arm).collect();
+        writeln!(text, "| {} | {} |", cell(row), cells.join(" | "))?;
+    }
+    Ok(())
+}
+
+/// What was recorded, apart from what was run.
+fn write_recorded(text: &mut String, recorded: &Recorded) -> std::fmt::Result {
+    let from = recorded.from.iter().map(|source| {
+        let note = source.note.as_ref().map(|note| format!(" ({note})"));
+        format!("`{}`{}", source.command, note.unwrap_or_default())
+    });
+    let from: Vec<String> = from.collect();
+    writeln!(
+        text,
+        "\n*Recorded* at tier {}, not run here, and no part of the verdict: {}.\n",
+        recorded.tier.name(),
+        from.join(", ")
+    )?;
+    writeln!(text, "| check | outcome | found |\n|---|---|---|")?;
+    for figures in &recorded.checks {
+        writeln!(
+            text,
+            "| {} | {} | {} |",
+            figures.id,
+            figures.outcome.name(),
+            cell(&figures.summary)
+        )?;
+    }
+    for figures in &recorded.checks {
+        let title = format!("{} (recorded)", figures.id);
+        write_over_seeds(text, &title, &figures.over_seeds)?;
+    }
+    Ok(())
 }
 
 /// The grid as one row for each estimator and batch, one column for each definition and threshold.

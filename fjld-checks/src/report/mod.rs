@@ -11,6 +11,7 @@ pub mod pins;
 mod plot;
 mod provenance;
 mod read;
+pub mod recorded;
 pub mod standing;
 mod terminal;
 pub mod truths;
@@ -21,6 +22,7 @@ pub use html::html;
 pub use markdown::markdown;
 pub use provenance::Provenance;
 pub use read::read;
+pub use recorded::Recorded;
 pub use terminal::terminal;
 
 use crate::audit::Options;
@@ -147,6 +149,9 @@ pub struct ClaimReport {
     /// Every reading of an empirical sentence.
     #[serde(default)]
     pub multiverse: Option<Multiverse>,
+    /// What the checks find in runs of a higher tier that were made once and kept; no verdict rests on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recorded: Vec<Recorded>,
     /// How to do it again.
     pub receipt: Receipt,
 }
@@ -351,6 +356,7 @@ impl ClaimReport {
             },
             checks,
             multiverse: None,
+            recorded: Vec::new(),
         }
     }
 
@@ -388,6 +394,7 @@ mod tests {
             claims: Vec::new(),
             folder: None,
             data: None,
+            device: candle_core::Device::Cpu,
             binding: None,
         };
         let instrument = Instrument {

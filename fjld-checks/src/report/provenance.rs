@@ -1,8 +1,10 @@
 //! When, where and by what a report was made: all that is kept out of `report.json` so that it is the same everywhere.
 
 use crate::scenarios::store::{hex, program};
+use crate::spent::{Spent, cpu};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// `provenance.json`.
@@ -16,24 +18,25 @@ pub struct Provenance {
     cpu: Option<String>,
     threads: usize,
     wall_seconds: f64,
+    /// What the runs of each scenario took beside their budget.
+    scenarios: BTreeMap<String, Spent>,
     program_sha256: Option<String>,
     report_sha256: String,
 }
 
 impl Provenance {
-    /// Of a report that took `wall` on this machine.
-    pub fn of(report_json: &str, wall: Duration) -> Self {
+    /// Of a report that took `wall` on this machine, its scenarios what `spent` says.
+    pub fn of(report_json: &str, wall: Duration, spent: BTreeMap<String, Spent>) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let cpu = cpus.lines().find(|line| line.starts_with("model name"));
         Self {
             schema: "fjld-provenance/1",
             finished_unix: now.map_or(0, |d| d.as_secs()),
             version: env!("CARGO_PKG_VERSION"),
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            cpu: cpu.and_then(|line| Some(line.split_once(':')?.1.trim().to_owned())),
+            cpu: cpu(),
             threads: rayon::current_num_threads(),
             wall_seconds: wall.as_secs_f64(),
+            scenarios: spent,
             program_sha256: program().ok().map(str::to_owned),
             report_sha256: hex(&Sha256::digest(report_json)),
         }

@@ -169,6 +169,17 @@ fn page(text: &mut String, claim: &ClaimReport) {
             &format!("{} [{verdict}]", corrected.statement),
         );
     }
+    for recorded in &claim.recorded {
+        for figures in &recorded.checks {
+            let label = format!("{} recorded", figures.id);
+            let found = format!(
+                "at tier {}, not run here and no part of the verdict: {}",
+                recorded.tier.name(),
+                figures.summary
+            );
+            wrapped(text, &label, &found);
+        }
+    }
     for record in claim.checks.iter().filter(|r| !r.is_sound()) {
         let what = format!(
             "its planted defect (size {} for {} promised) was {}, its planted truth {}",

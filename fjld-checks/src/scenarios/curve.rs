@@ -1,6 +1,6 @@
 //! What a training run is called, and what it showed.
 
-use super::measurement::{Estimator, Value};
+use super::measurement::{Value, View};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -42,19 +42,36 @@ impl Control {
     }
 }
 
-/// One run: a seed, plain or with a control.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// One run: a seed, plain or with a control, at the scenario's learning rate or another.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Item {
     /// Counts the seeds of a scenario.
     pub seed: u64,
     /// The control; `None` for the plain run.
     pub control: Option<Control>,
+    /// The learning rate, where it is another than the scenario's own, which verdicts rest on.
+    pub learning_rate: Option<f64>,
+}
+
+impl Item {
+    /// A run at the scenario's own learning rate.
+    pub fn new(seed: u64, control: Option<Control>) -> Self {
+        Self {
+            seed,
+            control,
+            learning_rate: None,
+        }
+    }
 }
 
 impl std::fmt::Display for Item {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let arm = self.control.map_or("plain", Control::name);
-        write!(f, "seed-{}-{arm}", self.seed)
+        write!(f, "seed-{}-{arm}", self.seed)?;
+        match self.learning_rate {
+            Some(rate) => write!(f, "-rate-{rate}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -81,17 +98,19 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// `C` by one estimator at one measurement batch; `None` where it was not measured.
-    pub fn value(&self, estimator: Estimator, batch_size: usize) -> Option<&Value> {
-        let chosen = |v: &&Value| v.estimator == estimator && v.batch_size == batch_size;
-        self.values.iter().find(chosen)
+    /// `C` by one view at one measurement batch; `None` where it was not measured.
+    pub fn value(&self, view: View, batch_size: usize) -> Option<&Value> {
+        let View { estimator, unit } = view;
+        let own = |v: &&Value| v.estimator == estimator && v.unit == unit;
+        let mut own = self.values.iter().filter(own);
+        own.find(|v| v.batch_size == batch_size)
     }
 }
 
 impl Curve {
-    /// `C` along the run by one estimator at one measurement batch; readings where it is undefined are `None`.
-    pub fn series(&self, estimator: Estimator, batch_size: usize) -> Vec<Option<f64>> {
-        let value = |r: &Reading| r.value(estimator, batch_size).and_then(|v| v.c);
+    /// `C` along the run by one view at one measurement batch; readings where it is undefined or was not measured are `None`.
+    pub fn series(&self, view: View, batch_size: usize) -> Vec<Option<f64>> {
+        let value = |r: &Reading| r.value(view, batch_size).and_then(|v| v.c);
         self.readings.iter().map(value).collect()
     }
 

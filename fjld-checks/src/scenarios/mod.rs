@@ -2,6 +2,7 @@
 
 pub mod curve;
 pub mod data;
+pub mod evidence;
 pub mod gaussian;
 mod loader;
 pub mod measurement;
@@ -41,6 +42,16 @@ pub enum Scenario {
 }
 
 impl Scenario {
+    /// Its name, also that of its evidence.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Training(scenario) => &scenario.name,
+            Self::Gaussian(scenario) => &scenario.name,
+            Self::Reparameterization(scenario) => &scenario.name,
+            Self::Study(study) => study.name(),
+        }
+    }
+
     /// The data set that a folder has to hold for this.
     pub fn needs(&self) -> Option<&'static DataSet> {
         match self {
@@ -137,6 +148,57 @@ mod tests {
         ] {
             assert!(matches!(parse(text, "gaussian"), Ok(Scenario::Gaussian(_))));
         }
+    }
+
+    /// Also those that no claim draws on by itself, which take a GPU.
+    #[test]
+    fn every_file_of_the_folder_is_read_under_its_own_name() -> Result<()> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios");
+        for entry in std::fs::read_dir(folder).expect("it is in the repository") {
+            let path = entry.expect("it can be listed").path();
+            let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
+            assert_eq!(Some(read(&path)?.name()), stem.as_deref());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_tier_may_have_less_of_the_data_and_another_model_but_no_other_data() {
+        let tier = |data: &str| {
+            let more = format!("[tiers.quick]\ndata = {data}\n");
+            DIGITS.replace("[tiers.quick]\n", &more)
+        };
+        let less = tier("{ name = \"digits\", test_share = 0.8 }");
+        let Ok(Scenario::Training(scenario)) = parse(&less, "some.toml") else {
+            panic!("it is as accepted");
+        };
+        let held_out = |tier| scenario.at(tier).test_examples();
+        assert_eq!(held_out(crate::tier::Tier::Quick), 1438);
+        assert_eq!(held_out(crate::tier::Tier::Standard), 449);
+        let said = refusal(&tier(
+            "{ name = \"modular-addition\", modulus = 5, test_share = 0.5 }",
+        ));
+        assert!(said.contains("another data set"), "{said}");
+    }
+
+    #[test]
+    fn other_learning_rates_and_units_are_held_to_what_they_can_be() {
+        let rates = |rates: &str| {
+            let more = format!("learning_rate = 0.2\nother_learning_rates = {rates}\n");
+            DIGITS.replace("learning_rate = 0.2\n", &more)
+        };
+        assert!(refusal(&rates("[0.2]")).contains("other_learning_rates is 0.2"));
+        assert!(refusal(&rates("[-1.0]")).contains("other_learning_rates is -1"));
+        let Ok(Scenario::Training(scenario)) = parse(&rates("[0.1]"), "some.toml") else {
+            panic!("it is as accepted");
+        };
+        let items = scenario.items(crate::tier::Tier::Quick);
+        assert_eq!(items.len(), 20);
+        assert_eq!(items[19].to_string(), "seed-4-shuffled-labels-rate-0.1");
+        let said = refusal(&DIGITS.replace("[\"example\"]", "[\"token\"]"));
+        assert!(said.contains("measured by token"), "{said}");
+        let said = refusal(&DIGITS.replace("[\"example\"]", "[]"));
+        assert!(said.contains("measurement.units is empty"), "{said}");
     }
 
     #[test]

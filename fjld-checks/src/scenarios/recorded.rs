@@ -1,32 +1,76 @@
-//! Recorded evidence: runs that were made once, where their data were, kept as the lines that they wrote.
+//! Recorded evidence: runs that were made once, where their data or the time for them were, kept as the lines that they wrote.
 //!
-//! A recording stands for a fresh run only where the data for one are not there, and whatever is judged from it says so.
+//! `run SCENARIO.toml --tier T --record` makes one. A recording stands for a fresh run only where the data for one are not there, and
+//! whatever is judged from it says so; beside a fresh run of a lower tier it is shown apart (see [`crate::report::Recorded`]).
 
 use super::curve::{Control, Curve, Item, Reading};
-use super::measurement::{Estimator, Value};
-use super::shipped;
-use super::store::{Evidence, Line, hex};
+use super::evidence::{Evidence, Line};
+use super::measurement::{Estimator, Unit, Value};
+use super::store::hex;
+use super::{Scenario, shipped};
 use crate::error::{Error, Result};
+use crate::files::write_whole;
 use crate::tier::Tier;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::path::Path;
 
 /// The schema of a recording's provenance.
 const SCHEMA: &str = "fjld-recorded/1";
 
-/// Scenarios with a recording: name, provenance and lines.
-const RECORDINGS: [(&str, &str, &str); 2] = [
-    (
-        "mnist-mlp",
-        include_str!("../../recorded/mnist-mlp.json"),
-        include_str!("../../recorded/mnist-mlp.jsonl"),
-    ),
-    (
-        "cifar-resnet18",
-        include_str!("../../recorded/cifar-resnet18.json"),
-        include_str!("../../recorded/cifar-resnet18.jsonl"),
-    ),
+/// Name, provenance and lines.
+type Files = (&'static str, &'static str, &'static str);
+
+macro_rules! recording {
+    ($name:literal) => {
+        (
+            $name,
+            include_str!(concat!("../../recorded/", $name, ".json")),
+            include_str!(concat!("../../recorded/", $name, ".jsonl")),
+        )
+    };
+}
+
+/// Scenarios with a recording, of training runs or of a study.
+const RECORDINGS: &[Files] = &[
+    recording!("cifar-resnet18"),
+    recording!("gpt-shakespeare"),
+    recording!("mnist-mlp"),
 ];
+
+/// What was recorded of a scenario.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    /// Where it comes from.
+    pub provenance: Provenance,
+    content: Content,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Content {
+    /// Of training runs.
+    Curves(Evidence),
+    /// Of a study.
+    Rows(Vec<String>),
+}
+
+impl Recording {
+    /// What training runs showed; `None` of a study.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        match &self.content {
+            Content::Curves(evidence) => Some(evidence),
+            Content::Rows(_) => None,
+        }
+    }
+
+    /// The rows of a study; `None` of training runs.
+    pub fn rows(&self) -> Option<&[String]> {
+        match &self.content {
+            Content::Curves(_) => None,
+            Content::Rows(rows) => Some(rows),
+        }
+    }
+}
 
 /// Where a recording comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,10 +81,14 @@ pub struct Provenance {
     pub scenario: String,
     /// How much work was done.
     pub tier: Tier,
+    /// The seed that every stream derives from.
+    pub root_seed: u64,
     /// The command, but for places.
     pub command: String,
     /// The version of this program.
     pub program: String,
+    /// The processor; another one may round otherwise.
+    pub cpu: Option<String>,
     /// SHA-256 of the scenario's file.
     pub scenario_sha256: String,
     /// SHA-256 of the lines.
@@ -50,21 +98,45 @@ pub struct Provenance {
     pub note: Option<String>,
 }
 
+/// What was run, as a recording tells it.
+pub struct Made<'a> {
+    /// The scenario's name.
+    pub scenario: &'a str,
+    /// The text of its file.
+    pub text: &'a str,
+    /// Whether it took a folder of data sets.
+    pub data: bool,
+    /// How much work was done.
+    pub tier: Tier,
+    /// The seed that every stream derives from.
+    pub root_seed: u64,
+    /// What else has to be known of it.
+    pub note: Option<String>,
+}
+
 impl Provenance {
-    /// Of evidence that was just made from a scenario's text.
-    pub fn of(scenario: &str, text: &str, tier: Tier, lines: &str) -> Self {
+    /// Of lines that were just made.
+    pub fn of(made: &Made, lines: &str) -> Self {
+        let Made { scenario, tier, .. } = made;
+        let data = if made.data { " --data DIR" } else { "" };
+        let seed = match made.root_seed {
+            crate::audit::ROOT_SEED => String::new(),
+            other => format!(" --seed {other}"),
+        };
         Self {
             schema: SCHEMA.to_owned(),
-            scenario: scenario.to_owned(),
-            tier,
+            scenario: (*scenario).to_owned(),
+            tier: *tier,
+            root_seed: made.root_seed,
             command: format!(
-                "fjld-checks run scenarios/{scenario}.toml --tier {} --data DIR",
+                "fjld-checks run scenarios/{scenario}.toml --tier {}{seed}{data}",
                 tier.name()
             ),
             program: env!("CARGO_PKG_VERSION").to_owned(),
-            scenario_sha256: hex(&Sha256::digest(text)),
+            cpu: crate::spent::cpu(),
+            scenario_sha256: hex(&Sha256::digest(made.text)),
             lines_sha256: hex(&Sha256::digest(lines)),
-            note: None,
+            note: made.note.clone(),
         }
     }
 
@@ -77,36 +149,72 @@ impl Provenance {
             note.unwrap_or_default()
         )
     }
+
+    /// Writes it and the lines to a folder, as this module reads them.
+    ///
+    /// # Errors
+    /// When a file can not be written.
+    pub fn record(&self, lines: &str, folder: &Path) -> Result<()> {
+        let name = &self.scenario;
+        let mut json = serde_json::to_string_pretty(self).expect("names and sums");
+        json.push('\n');
+        write_whole(&folder.join(format!("{name}.jsonl")), lines.as_bytes())?;
+        write_whole(&folder.join(format!("{name}.json")), json.as_bytes())
+    }
+}
+
+/// Every recording there is.
+///
+/// # Errors
+/// As [`recording`].
+pub fn all() -> Result<Vec<Recording>> {
+    RECORDINGS.iter().map(read).collect()
 }
 
 /// The recording of a scenario, if there is one: where it comes from, and what its runs showed.
 ///
 /// # Errors
 /// When its lines or its scenario are not those that it was made with.
-pub fn recording(name: &str) -> Result<Option<(Provenance, Evidence)>> {
-    let Some((_, provenance, lines)) = RECORDINGS.iter().find(|(n, _, _)| *n == name) else {
-        return Ok(None);
-    };
-    read(name, shipped::text(name)?, provenance, lines).map(Some)
+pub fn recording(name: &str) -> Result<Option<Recording>> {
+    let found = RECORDINGS.iter().find(|(n, _, _)| *n == name);
+    found.map(read).transpose()
 }
 
-fn read(name: &str, text: &str, provenance: &str, lines: &str) -> Result<(Provenance, Evidence)> {
+fn read(&(name, provenance, lines): &Files) -> Result<Recording> {
+    taken_from(
+        &shipped::scenario(name)?,
+        shipped::text(name)?,
+        provenance,
+        lines,
+    )
+}
+
+/// A recording of this scenario, whose file has this text.
+fn taken_from(scenario: &Scenario, text: &str, provenance: &str, lines: &str) -> Result<Recording> {
+    let name = scenario.name();
     let refuse = |what: String| Error::input(format!("the recording of \"{name}\": {what}"));
     let provenance: Provenance =
         serde_json::from_str(provenance).map_err(|e| refuse(e.to_string()))?;
-    let now = Provenance::of(name, text, provenance.tier, lines);
-    if provenance.lines_sha256 != now.lines_sha256 {
+    if provenance.lines_sha256 != hex(&Sha256::digest(lines)) {
         return Err(refuse("its lines are not those that were recorded".into()));
     }
-    if provenance.scenario_sha256 != now.scenario_sha256 {
+    if provenance.scenario_sha256 != hex(&Sha256::digest(text)) {
         return Err(refuse("its scenario has changed; record it again".into()));
     }
-    let scenario = shipped::training(name)?;
-    let evidence = Evidence {
-        curves: curves(lines).map_err(|e| refuse(e.to_string()))?,
-        ..Evidence::none_of(&scenario)
+    let content = match scenario {
+        Scenario::Training(training) => Content::Curves(Evidence {
+            curves: curves(lines).map_err(|e| refuse(e.to_string()))?,
+            ..Evidence::none_of(training, provenance.tier)
+        }),
+        Scenario::Study(_) => Content::Rows(lines.lines().map(str::to_owned).collect()),
+        Scenario::Gaussian(_) | Scenario::Reparameterization(_) => {
+            return Err(refuse("it has no runs that could be recorded".into()));
+        }
     };
-    Ok((provenance, evidence))
+    Ok(Recording {
+        provenance,
+        content,
+    })
 }
 
 /// The curves that lines were written from: lines of one run follow each other, and within it those of one reading.
@@ -118,6 +226,7 @@ fn curves(lines: &str) -> Result<Vec<Curve>> {
         let item = Item {
             seed: line.seed,
             control: line.control.as_deref().map(Control::named).transpose()?,
+            learning_rate: line.learning_rate,
         };
         if curves.last().is_none_or(|curve| curve.item != item) {
             curves.push(Curve {
@@ -137,6 +246,7 @@ fn curves(lines: &str) -> Result<Vec<Curve>> {
         let reading = readings.last_mut().expect("one was pushed");
         reading.values.push(Value {
             estimator: Estimator::named(&line.estimator)?,
+            unit: Unit::named(&line.unit)?,
             batch_size: line.batch_size,
             c: line.value,
             interval: line.interval,
@@ -147,14 +257,17 @@ fn curves(lines: &str) -> Result<Vec<Curve>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::store::whole_lines;
+    use super::super::study::tests::{Sums, tiers};
     use super::*;
 
     const NAME: &str = "digits-mlp";
 
-    /// Two runs of two readings by both estimators.
+    /// Runs of two readings by both estimators.
     fn evidence() -> Evidence {
         let value = |estimator, interval| Value {
             estimator,
+            unit: Unit::Example,
             batch_size: 16,
             c: Some(0.1 + 0.2),
             interval,
@@ -168,15 +281,35 @@ mod tests {
                 value(Estimator::PerExample, None),
             ],
         };
-        let curve = |control| Curve {
-            item: Item { seed: 3, control },
+        let curve = |control, learning_rate| Curve {
+            item: Item {
+                seed: 3,
+                control,
+                learning_rate,
+            },
             readings: vec![reading(0), reading(7)],
         };
         let scenario = shipped::training(NAME).expect("it is built in");
         Evidence {
-            curves: vec![curve(None), curve(Some(Control::ShuffledLabels))],
-            ..Evidence::none_of(&scenario)
+            curves: vec![
+                curve(None, None),
+                curve(Some(Control::ShuffledLabels), None),
+                curve(None, Some(0.05)),
+            ],
+            ..Evidence::none_of(&scenario, Tier::Quick)
         }
+    }
+
+    fn provenance(scenario: &str, text: &str, lines: &str) -> String {
+        let made = Made {
+            scenario,
+            text,
+            data: false,
+            tier: Tier::Quick,
+            root_seed: crate::audit::ROOT_SEED,
+            note: None,
+        };
+        serde_json::to_string(&Provenance::of(&made, lines)).expect("names and sums")
     }
 
     #[test]
@@ -189,12 +322,13 @@ mod tests {
     #[test]
     fn a_changed_line_or_scenario_is_refused() -> Result<()> {
         let (lines, text) = (evidence().json_lines(), shipped::text(NAME)?);
-        let provenance = Provenance::of(NAME, text, Tier::Quick, &lines);
-        let provenance = serde_json::to_string(&provenance).expect("names and sums");
-        assert_eq!(read(NAME, text, &provenance, &lines)?.1, evidence());
+        let provenance = provenance(NAME, text, &lines);
+        let scenario = shipped::scenario(NAME)?;
+        let taken = taken_from(&scenario, text, &provenance, &lines)?;
+        assert_eq!(taken.evidence(), Some(&evidence()));
         let said = |text: &str, lines: &str| {
-            let read = read(NAME, text, &provenance, lines).expect_err("it differs");
-            read.to_string()
+            let taken = taken_from(&scenario, text, &provenance, lines).expect_err("it differs");
+            taken.to_string()
         };
         let spoilt = lines.replacen("0.7", "0.8", 1);
         assert!(said(text, &spoilt).contains("not those that were recorded"));
@@ -202,21 +336,58 @@ mod tests {
         Ok(())
     }
 
+    #[test]
+    fn the_rows_of_a_study_are_recorded_and_stand_in_for_it() -> Result<()> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let rows = ["1.5".to_owned(), "-2.0".to_owned()];
+        let lines = whole_lines(&rows);
+        let made: Provenance = serde_json::from_str(&provenance("sums", "some text", &lines))
+            .expect("it was just written");
+        made.record(&lines, folder.path())?;
+        let read = |end: &str| {
+            let path = folder.path().join(format!("sums.{end}"));
+            std::fs::read_to_string(path).expect("it was recorded")
+        };
+        let study = Scenario::Study(Box::new(Sums { tiers: tiers(2) }));
+        let taken = taken_from(&study, "some text", &read("json"), &read("jsonl"))?;
+        assert_eq!(taken.rows(), Some(rows.as_slice()));
+        let root = fjld_core::rng::Seed::root(1);
+        let mut store = super::super::store::RunStore::new(Tier::Quick, root, None);
+        assert!(!store.has("sums"));
+        store.take_up(taken);
+        assert_eq!(store.rows::<f64>("sums")?, [1.5, -2.0]);
+        assert!(store.has("sums") && store.recorded_label("sums").is_some());
+        Ok(())
+    }
+
     /// Every recording is of its scenario as it is now, whole: as many runs and readings as the tier has.
     #[test]
     fn every_recording_gives_the_evidence_that_its_tier_would() -> Result<()> {
         for (name, _, lines) in RECORDINGS {
-            let (provenance, evidence) = recording(name)?.expect("it is in the list");
-            let scenario = shipped::training(name)?;
-            assert_eq!(provenance.schema, SCHEMA);
-            let items: Vec<Item> = evidence.curves.iter().map(|c| c.item).collect();
-            assert_eq!(items, scenario.items(provenance.tier), "{name}");
-            let steps = scenario.reading_steps(provenance.tier);
-            for curve in &evidence.curves {
-                let read: Vec<u64> = curve.readings.iter().map(|r| r.step).collect();
-                assert_eq!(read, steps, "{name}, {}", curve.item);
+            let recording = recording(name)?.expect("it is in the list");
+            let Provenance { schema, tier, .. } = &recording.provenance;
+            assert_eq!(schema, SCHEMA);
+            match shipped::scenario(name)? {
+                Scenario::Training(scenario) => {
+                    let evidence = recording.evidence().expect("it trains");
+                    let items: Vec<Item> = evidence.curves.iter().map(|c| c.item).collect();
+                    assert_eq!(items, scenario.items(*tier), "{name}");
+                    let steps = scenario.reading_steps(*tier);
+                    for curve in &evidence.curves {
+                        let read: Vec<u64> = curve.readings.iter().map(|r| r.step).collect();
+                        assert_eq!(read, steps, "{name}, {}", curve.item);
+                    }
+                    assert_eq!(evidence.json_lines(), *lines, "{name}");
+                }
+                Scenario::Study(study) => {
+                    let rows = recording.rows().expect("it has rows");
+                    assert!(rows.len() >= study.items(*tier).len(), "{name}");
+                    study.table(rows)?;
+                }
+                Scenario::Gaussian(_) | Scenario::Reparameterization(_) => {
+                    unreachable!("these are not recorded")
+                }
             }
-            assert_eq!(evidence.json_lines(), *lines, "{name}");
         }
         Ok(())
     }

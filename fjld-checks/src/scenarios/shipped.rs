@@ -4,24 +4,23 @@ use super::training::TrainingScenario;
 use super::{Scenario, parse};
 use crate::error::{Error, Result};
 
-const SHIPPED: [(&str, &str); 5] = [
-    (
-        "digits-mlp",
-        include_str!("../../../scenarios/digits-mlp.toml"),
-    ),
-    (
-        "modular-grokking",
-        include_str!("../../../scenarios/modular-grokking.toml"),
-    ),
-    (
-        "mnist-mlp",
-        include_str!("../../../scenarios/mnist-mlp.toml"),
-    ),
-    (
-        "cifar-resnet18",
-        include_str!("../../../scenarios/cifar-resnet18.toml"),
-    ),
-    ("gpt", include_str!("../../../scenarios/gpt.toml")),
+macro_rules! shipped {
+    ($name:literal) => {
+        (
+            $name,
+            include_str!(concat!("../../../scenarios/", $name, ".toml")),
+        )
+    };
+}
+
+const SHIPPED: &[(&str, &str)] = &[
+    shipped!("cifar-resnet18"),
+    shipped!("digits-mlp"),
+    shipped!("gpt"),
+    shipped!("gpt-shakespeare"),
+    shipped!("mnist-mlp"),
+    shipped!("modular-embedding"),
+    shipped!("modular-grokking"),
 ];
 
 /// The scenario of this name.
@@ -60,7 +59,7 @@ mod tests {
 
     #[test]
     fn every_shipped_scenario_is_read_under_its_own_name() -> Result<()> {
-        for (name, _) in SHIPPED {
+        for &(name, _) in SHIPPED {
             let own = match scenario(name)? {
                 Scenario::Training(scenario) => scenario.name,
                 Scenario::Study(study) => study.name().to_owned(),

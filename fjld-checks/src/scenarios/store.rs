@@ -1,98 +1,25 @@
 //! The runs of one audit: executed in parallel, kept as they finish, resumed after an interruption.
 
-use super::measurement::Estimator;
+pub use super::evidence::Evidence;
+use super::recorded::{self, Recording};
 use super::study::{self, Study, Work};
-use super::training::{Curve, Item, Reading, TrainingScenario};
-use super::{Scenario, recorded, shipped};
+use super::training::{Curve, Item, Place, Reading, TrainingScenario};
+use super::{Scenario, shipped};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
+use crate::spent::{Spent, core_seconds};
 use crate::tier::Tier;
+use candle_core::Device;
 use fjld_core::rng::Seed;
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
-
-/// What a scenario's runs showed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Evidence {
-    /// The scenario's name.
-    pub scenario: String,
-    /// Its measurement batches.
-    pub batch_sizes: Vec<usize>,
-    /// How many labels accuracy is a share of.
-    pub test_examples: usize,
-    /// A guess is right once in as many.
-    pub classes: usize,
-    /// A curve for each run, in the order of [`TrainingScenario::items`].
-    pub curves: Vec<Curve>,
-}
-
-/// One measurement, a line of `evidence/*.jsonl`.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Line<'a> {
-    pub scenario: Cow<'a, str>,
-    pub seed: u64,
-    pub control: Option<Cow<'a, str>>,
-    pub step: u64,
-    pub unit: Cow<'a, str>,
-    pub batch_size: usize,
-    pub estimator: Cow<'a, str>,
-    pub value: Option<f64>,
-    pub interval: Option<[f64; 2]>,
-    pub accuracy: f64,
-    pub loss: f64,
-}
-
-impl Evidence {
-    /// Evidence of a scenario without a run.
-    pub fn none_of(scenario: &TrainingScenario) -> Self {
-        Self {
-            scenario: scenario.name.clone(),
-            batch_sizes: scenario.batch_sizes().to_vec(),
-            test_examples: scenario.test_examples(),
-            classes: scenario.classes(),
-            curves: Vec::new(),
-        }
-    }
-
-    /// Every measurement as a line of JSON.
-    pub fn json_lines(&self) -> String {
-        let mut lines = String::new();
-        for curve in &self.curves {
-            let control = curve.item.control.map(|c| Cow::from(c.name()));
-            for reading in &curve.readings {
-                for value in &reading.values {
-                    let line = Line {
-                        scenario: Cow::from(&self.scenario),
-                        seed: curve.item.seed,
-                        control: control.clone(),
-                        step: reading.step,
-                        unit: match value.estimator {
-                            Estimator::Minibatch => "minibatch".into(),
-                            Estimator::PerExample => "example".into(),
-                        },
-                        batch_size: value.batch_size,
-                        estimator: value.estimator.name().into(),
-                        value: value.c,
-                        interval: value.interval,
-                        accuracy: reading.accuracy,
-                        loss: reading.loss,
-                    };
-                    lines += &serde_json::to_string(&line).expect("plain numbers and names");
-                    lines.push('\n');
-                }
-            }
-        }
-        lines
-    }
-}
+use std::sync::Mutex;
 
 /// A piece of work that depends on no other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -148,11 +75,15 @@ pub struct RunStore {
     folder: Option<PathBuf>,
     /// A folder of data sets.
     data: Option<PathBuf>,
+    /// Where the tensors of training runs live.
+    device: Device,
     done: BTreeMap<String, Evidence>,
     /// The rows of studies, each a line.
     studies: BTreeMap<String, Vec<String>>,
     /// What stands in for runs whose data are not there, and where it comes from.
-    recorded: BTreeMap<String, (recorded::Provenance, Evidence)>,
+    recorded: BTreeMap<String, Recording>,
+    /// What each scenario took.
+    spent: Mutex<BTreeMap<String, Spent>>,
 }
 
 impl RunStore {
@@ -164,10 +95,30 @@ impl RunStore {
             root,
             folder,
             data: None,
+            device: Device::Cpu,
             done: BTreeMap::new(),
             studies: BTreeMap::new(),
             recorded: BTreeMap::new(),
+            spent: Mutex::default(),
         }
+    }
+
+    /// With the tensors of training runs on a device.
+    #[must_use]
+    pub fn on(mut self, device: Device) -> Self {
+        self.device = device;
+        self
+    }
+
+    /// Takes up a recording, in place of runs.
+    pub fn take_up(&mut self, recording: Recording) {
+        self.recorded
+            .insert(recording.provenance.scenario.clone(), recording);
+    }
+
+    /// What each scenario took, by name.
+    pub fn spent(&self) -> BTreeMap<String, Spent> {
+        self.spent.lock().expect("no holder of it panics").clone()
     }
 
     /// With a folder of data sets.
@@ -183,16 +134,16 @@ impl RunStore {
     /// When it was not run, and no recording was taken up.
     pub fn get(&self, name: &str) -> Result<&Evidence> {
         let missing = || Error::input(format!("scenario \"{name}\" was not run in this audit"));
-        let recorded = self.recorded.get(name).map(|(_, evidence)| evidence);
+        let recorded = self.recorded.get(name).and_then(Recording::evidence);
         self.done.get(name).or(recorded).ok_or_else(missing)
     }
 
-    /// The rows of a study that was run.
+    /// The rows of a study that was run, or else its recording's.
     ///
     /// # Errors
-    /// When it was not run, or its rows are others.
+    /// When it was not run and no recording was taken up, or its rows are others.
     pub fn rows<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>> {
-        if !self.studies.contains_key(name) {
+        if self.kept_rows(name).is_none() {
             let sentence = format!("study \"{name}\" was not run in this audit");
             return Err(Error::input(sentence));
         }
@@ -201,12 +152,17 @@ impl RunStore {
 
     /// The same rows as lines of JSON; none of a study that was not run.
     pub fn lines(&self, name: &str) -> &[String] {
-        self.studies.get(name).map_or(&[], Vec::as_slice)
+        self.kept_rows(name).unwrap_or(&[])
+    }
+
+    fn kept_rows(&self, name: &str) -> Option<&[String]> {
+        let fresh = self.studies.get(name).map(Vec::as_slice);
+        fresh.or_else(|| self.recorded.get(name)?.rows())
     }
 
     /// Whether a scenario was run, or its recording taken up.
     pub fn has(&self, name: &str) -> bool {
-        self.studies.contains_key(name) || self.get(name).is_ok()
+        self.kept_rows(name).is_some() || self.get(name).is_ok()
     }
 
     /// Runs a shipped scenario, or takes up its recording, if there is one, where its data are not there.
@@ -226,15 +182,14 @@ impl RunStore {
                 }
             }
         } else if let Some(recording) = recorded::recording(name)? {
-            self.recorded.insert(name.to_owned(), recording);
+            self.take_up(recording);
         }
         Ok(())
     }
 
     /// What to tell of a scenario whose recording was taken up.
     pub fn recorded_label(&self, name: &str) -> Option<String> {
-        let (provenance, _) = self.recorded.get(name)?;
-        Some(provenance.label())
+        Some(self.recorded.get(name)?.provenance.label())
     }
 
     /// Every scenario that was run, recordings left out.
@@ -249,7 +204,7 @@ impl RunStore {
     pub fn run(&mut self, scenario: &TrainingScenario) -> Result<()> {
         let evidence = Evidence {
             curves: self.curves(scenario, &scenario.items(self.tier))?,
-            ..Evidence::none_of(scenario)
+            ..Evidence::none_of(scenario, self.tier)
         };
         self.done.insert(scenario.name.clone(), evidence);
         Ok(())
@@ -270,8 +225,11 @@ impl RunStore {
                     let accuracy = 100.0 * reading.accuracy;
                     bar.set_message(format!("{item}: C = {c}, accuracy {accuracy:.0}%"));
                 };
-                let data = self.data.as_deref();
-                scenario.run(item, self.tier, self.root, data, &progress)
+                let place = Place {
+                    folder: self.data.as_deref(),
+                    device: &self.device,
+                };
+                scenario.run(item, self.tier, self.root, place, &progress)
             },
         )
     }
@@ -365,7 +323,7 @@ impl RunStore {
         let style = "{prefix} {wide_bar} {pos}/{len}, {eta} left  {msg}";
         bar.set_style(ProgressStyle::with_template(style).expect("a fixed template"));
         bar.set_prefix(share.name.to_owned());
-        let start = Instant::now();
+        let start = core_seconds();
         let done = items
             .par_iter()
             .map(|item| {
@@ -384,12 +342,11 @@ impl RunStore {
             })
             .collect();
         bar.finish_and_clear();
-        let spent = start.elapsed().as_secs_f64() * rayon::current_num_threads() as f64;
-        let budget = share.time_budget;
-        if spent > budget as f64 {
-            let name = share.name;
-            eprintln!("note: {name} took up to {spent:.0} core-seconds; its file states {budget}");
-        }
+        let spent = core_seconds() - start;
+        let mut all = self.spent.lock().expect("no holder of it panics");
+        let own = all.entry(share.name.to_owned()).or_default();
+        own.core_seconds += spent;
+        own.budget = share.time_budget;
         done
     }
 
@@ -411,7 +368,8 @@ impl RunStore {
         let mut hash = Sha256::new();
         hash.update(program()?);
         hash.update(&share.key);
-        hash.update(format!("{:?} {:?} {item}", self.tier, self.root));
+        let place = if self.device.is_cpu() { "cpu" } else { "cuda" };
+        hash.update(format!("{:?} {:?} {place} {item}", self.tier, self.root));
         Ok(hex(&hash.finalize())[..16].to_owned())
     }
 

@@ -5,7 +5,7 @@ use super::data::Examples;
 use super::data::choice::DataChoice;
 use super::data::folder::DataSet;
 use super::loader::Loader;
-use super::measurement::MeasurementChoice;
+use super::measurement::{MeasurementChoice, Unit};
 use super::models::{Model, ModelChoice};
 use super::optimiser::{Optimiser, Rule};
 use crate::error::{Error, Result};
@@ -43,7 +43,11 @@ struct TrainingChoice {
     optimiser: Rule,
     /// All training examples when it is not given.
     batch_size: Option<usize>,
+    /// Verdicts rest on the runs with this one.
     learning_rate: f64,
+    /// More rates that every seed and control is run with, as other readings of the same sentences.
+    #[serde(default)]
+    other_learning_rates: Vec<f64>,
     #[serde(default)]
     weight_decay: f64,
     steps: u64,
@@ -60,6 +64,19 @@ struct TierChoice {
     time_budget: u64,
     steps: Option<u64>,
     readings: Option<usize>,
+    /// In place of the scenario's own.
+    data: Option<DataChoice>,
+    /// In place of the scenario's own.
+    model: Option<ModelChoice>,
+}
+
+/// Where a run takes its data from, and where its tensors live.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// A folder of data sets.
+    pub folder: Option<&'a Path>,
+    /// Where tensors live.
+    pub device: &'a Device,
 }
 
 impl TrainingScenario {
@@ -76,6 +93,15 @@ impl TrainingScenario {
         let (training, measurement) = (&self.training, &self.measurement);
         self.data.check(origin)?;
         self.model.check(origin)?;
+        for choice in self.tiers.values() {
+            choice.model.as_ref().map_or(Ok(()), |m| m.check(origin))?;
+            let Some(data) = &choice.data else { continue };
+            data.check(origin)?;
+            if std::mem::discriminant(data) != std::mem::discriminant(&self.data) {
+                let accepted = "the data set that the scenario has, in another amount";
+                return refuse("data.name of a tier", &"another data set", accepted);
+            }
+        }
         if training.batch_size == Some(0) {
             return refuse("training.batch_size", &0, "at least 1");
         }
@@ -86,7 +112,16 @@ impl TrainingScenario {
                 "positive",
             );
         }
-        if !(0.0..1.0).contains(&(training.weight_decay * training.learning_rate)) {
+        let others = training.other_learning_rates.iter();
+        if let Some(rate) = others
+            .clone()
+            .find(|&&r| !(r > 0.0 && r.is_finite()) || r == training.learning_rate)
+        {
+            let accepted = "positive and another than learning_rate";
+            return refuse("training.other_learning_rates", rate, accepted);
+        }
+        let largest = others.fold(training.learning_rate, |a, &b| a.max(b));
+        if !(0.0..1.0).contains(&(training.weight_decay * largest)) {
             let accepted = "at least 0 and below 1 / learning_rate";
             return refuse("training.weight_decay", &training.weight_decay, accepted);
         }
@@ -106,6 +141,17 @@ impl TrainingScenario {
             let given = format!("{:?}", measurement.batch_sizes);
             return refuse("measurement.batch_sizes", &given, accepted);
         }
+        if measurement.units.is_empty() {
+            return refuse(
+                "measurement.units",
+                &"empty",
+                "a list of \"example\" and \"token\"",
+            );
+        }
+        if measurement.units.contains(&Unit::Token) && !self.data.is_text() {
+            let accepted = "a text where C is measured by token";
+            return refuse("data.name", &"no text", accepted);
+        }
         if measurement.draws < 3 {
             let accepted = "at least 3, the fewest that have an interval";
             return refuse("measurement.draws", &measurement.draws, accepted);
@@ -122,13 +168,33 @@ impl TrainingScenario {
         Ok(())
     }
 
-    /// The runs of a tier: every seed plain, and with every control.
+    /// The scenario as a tier has it, which may have other data and another model.
+    pub fn at(&self, tier: Tier) -> Self {
+        let mut own = self.clone();
+        if let Some(choice) = own.tiers.get_mut(&tier) {
+            own.data = choice.data.take().unwrap_or(own.data);
+            own.model = choice.model.take().unwrap_or(own.model);
+        }
+        own
+    }
+
+    /// The runs of a tier: every seed plain, and with every control, at the scenario's own learning rate and at the others.
     pub fn items(&self, tier: Tier) -> Vec<Item> {
         let controls = self.training.controls.iter().map(|&c| Some(c));
         let arms: Vec<_> = std::iter::once(None).chain(controls).collect();
-        (0..self.seeds(tier))
-            .flat_map(|seed| arms.iter().map(move |&control| Item { seed, control }))
-            .collect()
+        let others = self.training.other_learning_rates.iter().map(|&r| Some(r));
+        let rates: Vec<_> = std::iter::once(None).chain(others).collect();
+        let mut items = Vec::new();
+        for learning_rate in rates {
+            for seed in 0..self.seeds(tier) {
+                items.extend(arms.iter().map(|&control| Item {
+                    seed,
+                    control,
+                    learning_rate,
+                }));
+            }
+        }
+        items
     }
 
     /// Steps of one run at a tier.
@@ -139,6 +205,16 @@ impl TrainingScenario {
     /// The measurement batches, in the file's order.
     pub fn batch_sizes(&self) -> &[usize] {
         &self.measurement.batch_sizes
+    }
+
+    /// What a batch is counted in.
+    pub fn units(&self) -> &[Unit] {
+        &self.measurement.units
+    }
+
+    /// The learning rate that verdicts rest on.
+    pub fn learning_rate(&self) -> f64 {
+        self.training.learning_rate
     }
 
     /// The controls that run beside the plain runs.
@@ -213,26 +289,27 @@ impl TrainingScenario {
         at
     }
 
-    /// Trains one run, calling `progress` with each new reading.
+    /// Trains one run of the scenario as a tier has it (see [`Self::at`]), calling `progress` with each new reading.
     ///
     /// Every stream derives from `root`, the scenario's name and the seed's number; a run and its controls share all but what the
     /// control changes.
     ///
     /// # Errors
-    /// When the data are not in `folder`, candle fails, training diverges, or the run is interrupted.
+    /// When the data are not in the folder, candle fails, training diverges, or the run is interrupted.
     pub fn run(
         &self,
         item: Item,
         tier: Tier,
         root: Seed,
-        folder: Option<&Path>,
+        place: Place,
         progress: &dyn Fn(&Reading),
     ) -> Result<Curve> {
-        let device = Device::Cpu;
+        let Place { folder, device } = place;
+        let Self { data, model, .. } = &self.at(tier);
         let seed = root
             .derive(&self.name)
             .derive(&format!("seed {}", item.seed));
-        let (mut train, test) = self.split(seed.derive("split"), folder)?;
+        let (mut train, test) = data.split(seed.derive("split"), folder)?;
         let mut weight_decay = self.training.weight_decay;
         match item.control {
             None => {}
@@ -244,17 +321,16 @@ impl TrainingScenario {
                 train = train.with_shuffled_characters(seed.derive("characters"));
             }
         }
-        let examples = train.tensors(&device)?;
-        let test = test.tensors(&device)?;
-        let model = self
-            .model
-            .build(&self.data.task(), seed.derive("weights"), &device)?;
+        let examples = train.tensors(device)?;
+        let test = test.tensors(device)?;
+        let model = model.build(&data.task(), seed.derive("weights"), device)?;
         let mut loader = Loader::new(&examples, self.training.batch_size, seed.derive("order"))?;
         let TrainingChoice {
             optimiser,
             learning_rate,
             ..
         } = self.training;
+        let learning_rate = item.learning_rate.unwrap_or(learning_rate);
         let mut optimiser = Optimiser::new(optimiser, learning_rate, weight_decay);
         let mut readings: Vec<Reading> = Vec::new();
         let mut last = 0;

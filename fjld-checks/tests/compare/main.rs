@@ -47,6 +47,7 @@ fn check(id: &str, kind: Kind) -> Record {
         },
         counterexample: None,
         scope: None,
+        over_seeds: Vec::new(),
     }
 }
 
@@ -63,6 +64,7 @@ fn claim(id: &str, verdict: Verdict, checks: Vec<Record>) -> ClaimReport {
         corrected: None,
         checks,
         multiverse: None,
+        recorded: Vec::new(),
         receipt: Receipt {
             command: format!("replay {id}"),
             stream: id.to_owned(),

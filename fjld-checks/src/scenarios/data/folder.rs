@@ -17,6 +17,19 @@ pub struct DataSet {
     pub files: &'static [(&'static str, Option<&'static str>)],
     /// Where it comes from.
     pub source: &'static str,
+    /// Where its files are to be had.
+    pub published: Published,
+}
+
+/// How a data set is published.
+#[derive(Clone, Copy, Debug)]
+pub enum Published {
+    /// Every file compressed, in a folder at this address.
+    Gzips(&'static str),
+    /// A compressed archive of all of them.
+    Archive(&'static str),
+    /// Its only file, under another name.
+    Plain(&'static str),
 }
 
 /// MNIST: Y. LeCun, C. Cortes and C. Burges.
@@ -42,6 +55,7 @@ pub const MNIST: DataSet = DataSet {
         ),
     ],
     source: "the four IDX files of MNIST",
+    published: Published::Gzips("https://ossci-datasets.s3.amazonaws.com/mnist"),
 };
 
 /// CIFAR-10: A. Krizhevsky 2009, "Learning multiple layers of features from tiny images".
@@ -57,6 +71,7 @@ pub const CIFAR10: DataSet = DataSet {
         ("test_batch.bin", None),
     ],
     source: "the binary version of CIFAR-10; copies from JPEG differ in the last bits",
+    published: Published::Archive("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"),
 };
 
 /// The text that A. Karpathy's char-rnn made known: 1,115,394 characters of Shakespeare.
@@ -68,6 +83,9 @@ pub const TINY_SHAKESPEARE: DataSet = DataSet {
         Some("86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"),
     )],
     source: "input.txt of karpathy/char-rnn",
+    published: Published::Plain(
+        "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+    ),
 };
 
 /// Every data set that scenarios may ask a folder for.
@@ -100,7 +118,7 @@ impl DataSet {
         let found = folder.and_then(|folder| self.find(folder, file));
         let Some(path) = found else {
             return Err(Error::input(format!(
-                "the data set \"{}\" is not there; give --data DIR where {}",
+                "the data set \"{0}\" is not there; give --data DIR where {1}, or let `fjld-checks data fetch {0} --data DIR` get it",
                 self.name,
                 self.wanted()
             )));

@@ -4,6 +4,7 @@
 //! Learning Repository, <https://doi.org/10.24432/C50P49>, CC BY 4.0; the copy is scikit-learn's (test part, 1,797 images).
 
 pub mod choice;
+pub mod fetch;
 pub mod folder;
 mod grammar;
 mod images;

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use candle_core::{D, DType, Device, Tensor, Var};
 use candle_nn::encoding::one_hot;
 use fjld_core::Objective;
+use fjld_core::capture::{OverTargets, cross_entropy};
 use fjld_core::rng::Seed;
 use serde::{Deserialize, Serialize};
 
@@ -172,6 +173,9 @@ impl ModelChoice {
     }
 }
 
+/// A target that does not count.
+pub const IGNORED: u32 = u32::MAX;
+
 /// A network with its loss.
 pub struct Model {
     network: Box<dyn Network>,
@@ -205,6 +209,20 @@ impl Model {
             total += loss * share;
         }
         Ok(total)
+    }
+}
+
+impl Model {
+    /// The mean cross-entropy of sequences that have one target each, all others being [`IGNORED`].
+    ///
+    /// # Errors
+    /// When the network gives no scores a position, or candle fails.
+    pub fn single_target_loss(
+        &self,
+        (inputs, targets): &(Tensor, Tensor),
+    ) -> candle_core::Result<Tensor> {
+        let scores = self.network.scores(inputs)?;
+        cross_entropy(&scores, targets, Some(IGNORED), OverTargets::Sum)?.mean_all()
     }
 }
 
