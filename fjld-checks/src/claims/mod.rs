@@ -2,6 +2,8 @@
 
 mod adaptive;
 mod batch_size;
+mod capacity;
+mod cells;
 mod comparison_laplace;
 mod comparison_natural_gradient;
 mod comparison_ntk;
@@ -16,6 +18,7 @@ mod descent_boundary;
 mod diagonal_boundary;
 mod diagonal_dominance;
 mod diagonal_for_ratio;
+mod double_descent;
 mod drift_horizon;
 mod entropy;
 mod entropy_production;
@@ -41,6 +44,7 @@ mod kfac_parameterisation;
 mod kfac_trigger;
 mod kfac_weighting;
 mod kl_information;
+mod linear_regression;
 mod listing_diagonal;
 mod listing_kfac;
 mod momentum;
@@ -56,6 +60,7 @@ mod one_nat;
 mod orthogonal_invariance;
 mod overhead;
 mod phase_precedes_accuracy;
+mod polynomial;
 mod quantisation;
 mod ratio_definition;
 mod ratio_is_jeffreys;
@@ -68,6 +73,7 @@ mod theorem_1;
 mod theorem_2;
 mod theorem_2_corrected;
 mod trained_network;
+mod very_deep;
 pub mod waiting;
 
 use crate::evidence::Check;
@@ -187,6 +193,9 @@ fn examined() -> Vec<Claim> {
         config_cifar::claim(),
         config_gpt::claim(),
         grokking::claim(),
+        polynomial::claim(),
+        double_descent::claim(),
+        very_deep::claim(),
     ]
 }
 

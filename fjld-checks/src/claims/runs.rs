@@ -1,6 +1,7 @@
 //! What the claims about training runs share: the cells of estimator and measurement batch, and made-up runs to plant.
 
-use crate::evidence::kernels::{RunTest, TOLERATED_FAILURES};
+use super::cells::{self, Cell, Judged, cell_test};
+use crate::evidence::kernels::TOLERATED_FAILURES;
 use crate::evidence::ledger::Rates;
 use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
 use crate::scenarios::measurement::{Estimator, Value};
@@ -39,12 +40,6 @@ pub enum Fate {
 
 /// The scenario that the sentences about training in general are judged by.
 pub const SCENARIO: &str = "digits-mlp";
-
-/// A test of one measurement batch: the false alarms of `cells` of them add up to those of a check.
-fn cell_test(runs: u64, cells: usize, mut rates: Rates) -> RunTest {
-    rates.false_alarm /= cells as f64;
-    RunTest::new(runs, rates)
-}
 
 /// The checks of a sentence about the runs of a scenario, one an estimator. `plant` makes a defect and a truth as large as the real thing; in
 /// the planted defect every run violates the sentence.
@@ -176,45 +171,26 @@ impl Runs {
         fate: impl Fn(&Self, &Curve, usize) -> Fate,
         in_control: impl Fn(&Self, &Curve, usize) -> bool,
     ) -> Finding {
-        let test = cell_test(self.runs.len() as u64, self.batch_sizes.len(), draw.rates);
-        let (mut told, mut holding, mut failing) = (Vec::new(), Vec::new(), Vec::new());
-        for &batch in &self.batch_sizes {
-            let fates: Vec<Fate> = self.runs.iter().map(|r| fate(self, r, batch)).collect();
-            let count = |f: Fate| fates.iter().filter(|&&g| g == f).count() as u64;
-            let (failed, undecided) = (count(Fate::Fails), count(Fate::Undecided));
-            let also_in_control = self.also_in_control(|c| in_control(self, c, batch));
-            let mut line = format!(
-                "{} of {} runs at batch {batch}",
-                count(Fate::Holds),
-                fates.len()
-            );
-            if undecided > 0 {
-                line += &format!(" ({undecided} undecided)");
-            }
-            match test.outcome(failed, undecided) {
-                Outcome::Holds if also_in_control => line += " (also in the control)",
-                Outcome::Holds => holding.push(batch.to_string()),
-                Outcome::Violated => failing.push(batch.to_string()),
-                Outcome::Undecided => {}
-            }
-            told.push(line);
-        }
-        let outcome = if !failing.is_empty() {
-            Outcome::Violated
-        } else if holding.len() == self.batch_sizes.len() {
-            Outcome::Holds
-        } else {
-            Outcome::Undecided
+        let cell = |&batch: &usize| Cell {
+            name: format!("batch {batch}"),
+            fates: self.runs.iter().map(|r| Some(fate(self, r, batch))).collect(),
+            in_control: self.also_in_control(|c| in_control(self, c, batch)),
         };
-        let summary = format!("{sentence} in {}", told.join(", "));
+        let cells: Vec<Cell> = self.batch_sizes.iter().map(cell).collect();
         let cases = (self.runs.len() + self.controls.len()) as u64;
-        let mut finding = Finding::new(outcome, cases, summary);
-        finding.effect = Some(failing.len() as f64 / self.batch_sizes.len() as f64);
-        if outcome == Outcome::Violated && !holding.is_empty() {
+        let Judged {
+            mut finding,
+            holding,
+            failing,
+        } = cells::judge(&cells, cases, draw, sentence);
+        let batches = |cells: &[usize]| -> Vec<String> {
+            cells.iter().map(|&c| self.batch_sizes[c].to_string()).collect()
+        };
+        if finding.outcome == Outcome::Violated && !holding.is_empty() {
             finding.scope = Some(format!(
                 "the measurement batch is {} here; at {} it fails",
-                holding.join(" or "),
-                failing.join(", ")
+                batches(&holding).join(" or "),
+                batches(&failing).join(", ")
             ));
         }
         finding

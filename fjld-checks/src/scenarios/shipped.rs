@@ -4,7 +4,7 @@ use super::training::TrainingScenario;
 use super::{Scenario, parse};
 use crate::error::{Error, Result};
 
-const SHIPPED: [(&str, &str); 5] = [
+const SHIPPED: [(&str, &str); 7] = [
     (
         "digits-mlp",
         include_str!("../../../scenarios/digits-mlp.toml"),
@@ -22,6 +22,11 @@ const SHIPPED: [(&str, &str); 5] = [
         include_str!("../../../scenarios/cifar-resnet18.toml"),
     ),
     ("gpt", include_str!("../../../scenarios/gpt.toml")),
+    (
+        "double-descent",
+        include_str!("../../../scenarios/double-descent.toml"),
+    ),
+    ("depth", include_str!("../../../scenarios/depth.toml")),
 ];
 
 /// The scenario of this name.
