@@ -8,7 +8,9 @@ use super::crossing::crossing;
 use super::runs::Fate;
 use crate::evidence::kernels::TOLERATED_FAILURES;
 use crate::evidence::ledger::Rates;
-use crate::evidence::{Bench, Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
+use crate::evidence::{
+    Bench, Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds,
+};
 use crate::scenarios::capacity::worlds::{Arm, World};
 use crate::scenarios::capacity::{CapacityStudy, Fit, FitCurve};
 use crate::scenarios::shipped;
@@ -64,13 +66,20 @@ impl Event {
                 if best > 0.5 * start {
                     return Vec::new();
                 }
-                [0.5 * start, start - 0.5 * (start - best), start - 0.9 * (start - best)]
-                    .map(|level| reached(0, level))
+                [
+                    0.5 * start,
+                    start - 0.5 * (start - best),
+                    start - 0.9 * (start - best),
+                ]
+                .map(|level| reached(0, level))
             }
             Self::SecondDescent => {
                 let prominence = |k: usize| {
                     let sides = [least(&errors[..k]), least(&errors[k + 1..])];
-                    sides.map(|side| errors[k] / side).into_iter().fold(f64::INFINITY, f64::min)
+                    sides
+                        .map(|side| errors[k] / side)
+                        .into_iter()
+                        .fold(f64::INFINITY, f64::min)
                 };
                 let inner = 1..errors.len().saturating_sub(1);
                 let peak = inner.max_by(|&a, &b| prominence(a).total_cmp(&prominence(b)));
@@ -135,6 +144,9 @@ pub struct Seeds {
     bare: Vec<Vec<Sequence>>,
     /// On labels dealt out at random.
     shuffled: Vec<Vec<Sequence>>,
+    /// Along widths, what a division without a look at the rounding gives for the least-squares fits: the medians below the interpolation
+    /// threshold and from it on.
+    unguarded: Option<[f64; 2]>,
 }
 
 /// In which direction a sequence goes.
@@ -182,7 +194,10 @@ fn along_widths(curves: &[&FitCurve]) -> Vec<Sequence> {
         own.sort_by_key(|c| c.width);
         own
     };
-    let errors: Vec<f64> = of(Fit::LeastSquares).iter().map(|c| c.test_error[0]).collect();
+    let errors: Vec<f64> = of(Fit::LeastSquares)
+        .iter()
+        .map(|c| c.test_error[0])
+        .collect();
     let trained = of(Fit::GradientDescent);
     let Some(first) = trained.first() else {
         return Vec::new();
@@ -221,7 +236,19 @@ impl Seeds {
             };
             seeds.iter().map(of_seed).collect()
         };
+        let unguarded = |interpolates: bool| {
+            let own = curves.iter().filter(|c| {
+                worlds.contains(&c.world)
+                    && c.arm == Arm::Plain
+                    && (c.width >= c.examples) == interpolates
+            });
+            let mut values: Vec<f64> = own.filter_map(|c| c.unguarded).collect();
+            values.sort_by(f64::total_cmp);
+            values.get(values.len() / 2).copied()
+        };
+        let both = unguarded(false).zip(unguarded(true));
         Self {
+            unguarded: both.filter(|_| axis == Axis::Widths).map(Into::into),
             event,
             batch_sizes: study().batch_sizes,
             runs: arm(Arm::Plain),
@@ -240,10 +267,13 @@ impl Seeds {
         let sequence = |jump: usize| Sequence {
             untrained: 4.0,
             errors: errors.to_vec(),
-            c: (0..12).map(|k| Some(if k >= jump { 2.0 } else { 0.5 })).collect(),
+            c: (0..12)
+                .map(|k| Some(if k >= jump { 2.0 } else { 0.5 }))
+                .collect(),
         };
         let seeds = |like: &[Vec<Sequence>], jump| vec![vec![sequence(jump)]; like.len()];
         Self {
+            unguarded: None,
             event: like.event,
             batch_sizes: vec![1],
             runs: seeds(&like.runs, jump),
@@ -307,8 +337,14 @@ fn examine(world: &Seeds, draw: &Draw) -> Finding {
         failing,
     } = cells::judge(&cells, cases as u64, draw, sentence);
     let sequences: Vec<&Sequence> = world.runs.iter().flatten().collect();
-    let with = sequences.iter().filter(|s| !world.event.readings(s).is_empty());
-    finding.summary += &format!("; it comes in {} of {} sequences", with.count(), sequences.len());
+    let with = sequences
+        .iter()
+        .filter(|s| !world.event.readings(s).is_empty());
+    finding.summary += &format!(
+        "; it comes in {} of {} sequences",
+        with.count(),
+        sequences.len()
+    );
     let above: Vec<String> = world
         .batch_sizes
         .iter()
@@ -329,9 +365,17 @@ fn examine(world: &Seeds, draw: &Draw) -> Finding {
         " (without added noise in {:.0}%, by {most:.1})",
         100.0 * share
     );
+    if let Some([below, above]) = world.unguarded {
+        finding.summary += &format!(
+            "; without a look at the rounding C of the least-squares fits would seem to rise from {below:.0e} below the interpolation threshold to {above:.0e} from it on, where it is undefined"
+        );
+    }
     if finding.outcome == Outcome::Violated && !holding.is_empty() {
         let names = |cells: &[usize]| -> Vec<String> {
-            cells.iter().map(|&c| world.batch_sizes[c].to_string()).collect()
+            cells
+                .iter()
+                .map(|&c| world.batch_sizes[c].to_string())
+                .collect()
         };
         finding.scope = Some(format!(
             "the measurement batch is {} here; at {} it fails",
@@ -431,7 +475,10 @@ mod tests {
         assert_eq!(fate(&[0.5, 2.0, 0.5, 0.5, 0.5, 0.5]), Some(Fate::Undecided));
         assert_eq!(fate(&[0.5, 0.5, 0.5, 0.5, 2.0, 2.0]), Some(Fate::Undecided));
         // from round-off to round-off, as at interpolation
-        assert_eq!(fate(&[1e-28, f64::NAN, f64::NAN, 3.0, 3.0, 3.0]), Some(Fate::Fails));
+        assert_eq!(
+            fate(&[1e-28, f64::NAN, f64::NAN, 3.0, 3.0, 3.0]),
+            Some(Fate::Fails)
+        );
         assert_eq!(sequence(&errors, &[0.5; 6]).fate(&[], 1.0), None);
     }
 

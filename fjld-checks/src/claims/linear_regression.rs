@@ -57,7 +57,10 @@ fn examine_falls(world: &Lengths, draw: &Draw) -> Finding {
     let mut worst: f64 = 0.0;
     let mut cases = 0;
     for _ in 0..CASES {
-        let size = (generator.random_range(2..=12), generator.random_range(1..=20));
+        let size = (
+            generator.random_range(2..=12),
+            generator.random_range(1..=20),
+        );
         let (features, targets) = problem(generator, size, world.0);
         let Ok(spectrum) = Spectrum::of(features.as_ref()) else {
             worst = f64::NAN;
@@ -91,7 +94,11 @@ fn examine_falls(world: &Lengths, draw: &Draw) -> Finding {
 fn stepped(features: &Mat<f64>, targets: &[f64], theta: &[f64], step: f64) -> Vec<f64> {
     let mut next = theta.to_vec();
     for (i, target) in targets.iter().enumerate() {
-        let fitted: f64 = theta.iter().enumerate().map(|(j, t)| features[(i, j)] * t).sum();
+        let fitted: f64 = theta
+            .iter()
+            .enumerate()
+            .map(|(j, t)| features[(i, j)] * t)
+            .sum();
         let factor = step * (fitted - target) / targets.len() as f64;
         for (j, t) in next.iter_mut().enumerate() {
             *t -= factor * features[(i, j)];
@@ -134,7 +141,10 @@ fn examine_end(world: &Ridge, draw: &Draw) -> Finding {
     let mut worst: f64 = 0.0;
     let (mut below, mut above) = (0, 0);
     for _ in 0..CASES {
-        let size = (generator.random_range(2..=12), generator.random_range(1..=20));
+        let size = (
+            generator.random_range(2..=12),
+            generator.random_range(1..=20),
+        );
         let (features, targets) = problem(generator, size, 0.0);
         let Ok(spectrum) = Spectrum::of(features.as_ref()) else {
             worst = f64::NAN;
@@ -211,7 +221,10 @@ mod tests {
                 rates: Rates::of_one_slot(),
             };
             assert_eq!(examine_falls(&Lengths(0.0), &draw).outcome, Outcome::Holds);
-            assert_eq!(examine_falls(&Lengths(0.1), &draw).outcome, Outcome::Violated);
+            assert_eq!(
+                examine_falls(&Lengths(0.1), &draw).outcome,
+                Outcome::Violated
+            );
             assert_eq!(examine_end(&Ridge(0.0), &draw).outcome, Outcome::Holds);
             assert_eq!(examine_end(&Ridge(1e-6), &draw).outcome, Outcome::Violated);
         }

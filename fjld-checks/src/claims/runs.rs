@@ -173,7 +173,11 @@ impl Runs {
     ) -> Finding {
         let cell = |&batch: &usize| Cell {
             name: format!("batch {batch}"),
-            fates: self.runs.iter().map(|r| Some(fate(self, r, batch))).collect(),
+            fates: self
+                .runs
+                .iter()
+                .map(|r| Some(fate(self, r, batch)))
+                .collect(),
             in_control: self.also_in_control(|c| in_control(self, c, batch)),
         };
         let cells: Vec<Cell> = self.batch_sizes.iter().map(cell).collect();
@@ -184,7 +188,10 @@ impl Runs {
             failing,
         } = cells::judge(&cells, cases, draw, sentence);
         let batches = |cells: &[usize]| -> Vec<String> {
-            cells.iter().map(|&c| self.batch_sizes[c].to_string()).collect()
+            cells
+                .iter()
+                .map(|&c| self.batch_sizes[c].to_string())
+                .collect()
         };
         if finding.outcome == Outcome::Violated && !holding.is_empty() {
             finding.scope = Some(format!(

@@ -5,7 +5,9 @@ use super::runs::Fate;
 use super::{Claim, Origin, Sentence};
 use crate::evidence::kernels::TOLERATED_FAILURES;
 use crate::evidence::ledger::Rates;
-use crate::evidence::{Bench, Check, Draw, Finding, Kind as CheckKind, Planted, Role, Size, Spec, Worlds};
+use crate::evidence::{
+    Bench, Check, Draw, Finding, Kind as CheckKind, Planted, Role, Size, Spec, Worlds,
+};
 use crate::scenarios::Scenario;
 use crate::scenarios::depth::{DepthCurve, DepthStudy};
 use crate::scenarios::models::deep::Kind;
@@ -38,6 +40,11 @@ pub fn claim() -> Claim {
                 "residual",
                 "in residual networks of more than 100 layers C rises through 1 less sharply than in those of fewer",
                 Kind::Residual,
+            ),
+            check(
+                "orthogonal",
+                "in plain networks with orthogonal weights at the start and more than 100 layers C rises through 1 less sharply than in those of fewer",
+                Kind::Orthogonal,
             ),
             check(
                 "plain",
@@ -101,7 +108,10 @@ fn sharpness(points: &[[f64; 2]], level: f64) -> Option<Sharpness> {
     let at = (leaves..=comes).find(|&k| rises(&pairs[k], level))?;
     let time = |k: usize, level: f64| time_at(pairs[k][0], pairs[k][1], level);
     let band = 2.0 * HALF_BAND / (time(comes, high) - time(leaves, low));
-    let steepest = pairs.iter().map(|&p| slope(p)).fold(f64::NEG_INFINITY, f64::max);
+    let steepest = pairs
+        .iter()
+        .map(|&p| slope(p))
+        .fold(f64::NEG_INFINITY, f64::max);
     Some(Sharpness {
         slope: slope(pairs[at]),
         band,
@@ -211,39 +221,53 @@ fn examine(world: &Networks, draw: &Draw) -> Finding {
     finding
 }
 
-/// Of every depth: how many networks have a transition at which batch, how steeply `C` rises at most, and how well they learn.
+/// Of every depth: how many networks have a transition at each batch, by which factor `C` changes from the start of training to its end,
+/// and how well they learn.
 fn by_depth(world: &Networks) -> String {
     let mut depths: Vec<usize> = world.runs.iter().flatten().map(|c| c.depth).collect();
     depths.sort_unstable();
     depths.dedup();
-    let mut told = String::new();
+    let batches = world.levels.iter().filter(|&&l| l != Level::Steepest);
+    let names: Vec<String> = batches
+        .clone()
+        .map(|l| l.name().replace("batch ", ""))
+        .collect();
+    let mut told = format!(
+        "; how many networks have that rise at all at batches {}, how C changes from start to end, and accuracy",
+        names.join("/")
+    );
     for depth in depths {
         let of = |seeds: &[Vec<DepthCurve>]| -> Vec<DepthCurve> {
             let all = seeds.iter().flatten();
             all.filter(|c| c.depth == depth).cloned().collect()
         };
-        let own = of(&world.runs);
-        let count = |level: Level| {
-            let with = own.iter().filter(|c| level.sharpness(c).is_some()).count();
-            format!("{with} at {}", level.name())
+        let (own, control) = (of(&world.runs), of(&world.controls));
+        let counts = |curves: &[DepthCurve]| -> String {
+            let count = |level: &Level| {
+                curves
+                    .iter()
+                    .filter(|c| level.sharpness(c).is_some())
+                    .count()
+            };
+            let counts: Vec<String> = batches.clone().map(|l| count(l).to_string()).collect();
+            counts.join("/")
         };
-        let batches = world.levels.iter().filter(|&&l| l != Level::Steepest);
-        let counts: Vec<String> = batches.map(|&level| count(level)).collect();
         let change = |curves: &[DepthCurve]| {
             let ends = curves.iter().filter_map(|c| {
                 let points = logarithms(c);
                 Some((points.last()?[1] - points.first()?[1]).exp())
             });
-            median(ends.collect()).map_or("none".to_owned(), |s| format!("{s:.2}"))
+            median(ends.collect()).map_or("none".to_owned(), |s| format!("{s:.1e}"))
         };
         let accuracy = median(own.iter().map(DepthCurve::best_accuracy).collect());
         told += &format!(
-            "; of {} with {depth} layers, which tell {:.0}% of digits rightly, C rises from 1/2 to 2 in {}, and from its start to its end changes by a factor of {} (control {})",
+            "; {depth} layers: {} of {} (control {}), times {} (control {}), {:.0}%",
+            counts(&own),
             own.len(),
-            100.0 * accuracy.unwrap_or(f64::NAN),
-            counts.join(", "),
+            counts(&control),
             change(&own),
-            change(&of(&world.controls)),
+            change(&control),
+            100.0 * accuracy.unwrap_or(f64::NAN),
         );
     }
     told
@@ -295,7 +319,10 @@ impl Networks {
             }
         };
         let seeds = |seeds: &[Vec<DepthCurve>]| -> Vec<Vec<DepthCurve>> {
-            seeds.iter().map(|s| s.iter().map(curve).collect()).collect()
+            seeds
+                .iter()
+                .map(|s| s.iter().map(curve).collect())
+                .collect()
         };
         Self {
             levels: vec![Level::Batch(1)],
@@ -365,7 +392,14 @@ mod tests {
     #[test]
     fn a_plateau_in_the_band_softens_the_transition_by_the_band_alone() {
         // slope 4 where it passes 0, but four units of time inside of the band
-        let curve = points(&[(0.0, -2.0), (1.0, -0.2), (3.0, -0.2), (3.1, 0.2), (5.0, 0.2), (6.0, 2.0)]);
+        let curve = points(&[
+            (0.0, -2.0),
+            (1.0, -0.2),
+            (3.0, -0.2),
+            (3.1, 0.2),
+            (5.0, 0.2),
+            (6.0, 2.0),
+        ]);
         let found = sharpness(&curve, 0.0).expect("it rises through it");
         assert_relative_eq!(found.slope, 4.0, epsilon = 1e-12);
         assert!(found.band < 0.35, "{found:?}");
@@ -378,9 +412,19 @@ mod tests {
         assert_eq!(sharpness(&points(&[(0.0, 1.0), (1.0, 2.0)]), 0.0), None);
         // a rise that does not leave the band on both sides is none
         assert_eq!(sharpness(&points(&[(0.0, -0.1), (1.0, 2.0)]), 0.0), None);
-        assert_eq!(sharpness(&points(&[(0.0, -2.0), (1.0, 0.1), (2.0, -2.0)]), 0.0), None);
+        assert_eq!(
+            sharpness(&points(&[(0.0, -2.0), (1.0, 0.1), (2.0, -2.0)]), 0.0),
+            None
+        );
         // and of two the first is taken
-        let two = points(&[(0.0, -1.0), (1.0, 0.1), (2.0, -1.0), (3.0, 1.0), (4.0, -1.0), (4.1, 1.0)]);
+        let two = points(&[
+            (0.0, -1.0),
+            (1.0, 0.1),
+            (2.0, -1.0),
+            (3.0, 1.0),
+            (4.0, -1.0),
+            (4.1, 1.0),
+        ]);
         assert_relative_eq!(sharpness(&two, 0.0).expect("there are two").slope, 2.0);
         assert_eq!(sharpness(&[], 0.0), None);
     }

@@ -152,10 +152,22 @@ impl RandomFeatures {
         let order = permutation(&mut seed.derive("split").generator(), labels.len());
         let (train, rest) = order.split_at(self.examples);
         let test = &rest[..self.test_examples];
-        let sign = |&i: &usize| if labels[i].is_multiple_of(2) { 1.0 } else { -1.0 };
+        let sign = |&i: &usize| {
+            if labels[i].is_multiple_of(2) {
+                1.0
+            } else {
+                -1.0
+            }
+        };
         let clean: Vec<f64> = train.iter().map(sign).collect();
         let generator = &mut seed.derive("noise").generator();
-        let turned = |y: &f64| if generator.random::<f64>() < self.label_noise { -y } else { *y };
+        let turned = |y: &f64| {
+            if generator.random::<f64>() < self.label_noise {
+                -y
+            } else {
+                *y
+            }
+        };
         let noisy = clean.iter().map(turned).collect();
         let designs = self.widths.iter().map(|&width| {
             let generator = &mut seed.derive(&format!("projections {width}")).generator();
@@ -176,10 +188,16 @@ impl RandomFeatures {
                     });
                     Mat::from_fn(examples.len(), width, |i, j| {
                         let angle = angles[(i, j % projections)];
-                        if j < projections { angle.cos() } else { angle.sin() }
+                        if j < projections {
+                            angle.cos()
+                        } else {
+                            angle.sin()
+                        }
                     })
                 }
-                _ => Mat::from_fn(examples.len(), width, |i, j| project(examples[i], j).max(0.0)),
+                _ => Mat::from_fn(examples.len(), width, |i, j| {
+                    project(examples[i], j).max(0.0)
+                }),
             };
             let design = Design {
                 train: features(train),
@@ -199,7 +217,13 @@ impl TwoScales {
     /// The problem of [`World::TwoScales`].
     pub fn problem(&self, seed: Seed) -> Problem {
         let width = self.strong + self.weak;
-        let scale = |j: usize| if j < self.strong { 1.0 } else { self.weak_scale };
+        let scale = |j: usize| {
+            if j < self.strong {
+                1.0
+            } else {
+                self.weak_scale
+            }
+        };
         let features = |count: usize, name: &str| {
             let drawn = standard_normals(&mut seed.derive(name).generator(), count * width);
             Mat::from_fn(count, width, |i, j| scale(j) * drawn[i * width + j])
@@ -239,8 +263,13 @@ impl Polynomial {
         let generator = &mut seed.derive("places").generator();
         let train: Vec<f64> = (0..self.examples).map(|_| uniform(generator)).collect();
         let spacing = 2.0 / (self.test_examples.max(2) - 1) as f64;
-        let test: Vec<f64> = (0..self.test_examples).map(|i| -1.0 + spacing * i as f64).collect();
-        let drawn = standard_normals(&mut seed.derive("teacher").generator(), self.target_degree + 1);
+        let test: Vec<f64> = (0..self.test_examples)
+            .map(|i| -1.0 + spacing * i as f64)
+            .collect();
+        let drawn = standard_normals(
+            &mut seed.derive("teacher").generator(),
+            self.target_degree + 1,
+        );
         let norm = drawn.iter().map(|w| w * w).sum::<f64>().sqrt();
         let taught = |x: &f64| -> f64 {
             let terms = legendre(*x, self.target_degree).into_iter().zip(&drawn);
@@ -273,7 +302,11 @@ fn uniform(generator: &mut Generator) -> f64 {
 
 fn with_noise(clean: &[f64], deviation: f64, seed: Seed) -> Vec<f64> {
     let noise = standard_normals(&mut seed.derive("noise").generator(), clean.len());
-    clean.iter().zip(noise).map(|(y, e)| y + deviation * e).collect()
+    clean
+        .iter()
+        .zip(noise)
+        .map(|(y, e)| y + deviation * e)
+        .collect()
 }
 
 /// Legendre polynomials of degrees 0 to `degree`, normalised: the mean of the square over `[-1, 1]` is 1.
@@ -285,7 +318,9 @@ pub fn legendre(x: f64, degree: usize) -> Vec<f64> {
     }
     plain.truncate(degree + 1);
     let scaled = plain.into_iter().enumerate();
-    scaled.map(|(k, p)| (2.0 * k as f64 + 1.0).sqrt() * p).collect()
+    scaled
+        .map(|(k, p)| (2.0 * k as f64 + 1.0).sqrt() * p)
+        .collect()
 }
 
 #[cfg(test)]

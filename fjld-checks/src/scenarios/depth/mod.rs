@@ -74,7 +74,7 @@ struct Training {
 /// One network's training: a row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DepthCurve {
-    /// Plain or residual.
+    /// How its layers follow each other.
     pub kind: Kind,
     /// Layers with weights.
     pub depth: usize,
@@ -103,7 +103,11 @@ struct Piece {
 
 impl std::fmt::Display for Piece {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let arm = if self.shuffled { "shuffled-labels" } else { "true-labels" };
+        let arm = if self.shuffled {
+            "shuffled-labels"
+        } else {
+            "true-labels"
+        };
         let Self { depth, seed, .. } = self;
         write!(f, "seed-{seed}-{}-{depth}-{arm}", self.kind.name())
     }
@@ -138,7 +142,11 @@ impl DepthStudy {
             return refuse("training.learning_rate", &rate, "positive");
         }
         if self.network.kinds.is_empty() || self.network.width == 0 {
-            return refuse("network.width", &self.network.width, "at least 1, of some kind");
+            return refuse(
+                "network.width",
+                &self.network.width,
+                "at least 1, of some kind",
+            );
         }
         for tier in Tier::ALL {
             let depths = self.network.depths.get(&tier);
@@ -231,11 +239,7 @@ impl DepthStudy {
 
     /// `(train, test)`, inputs and labels each.
     #[allow(clippy::type_complexity)]
-    fn examples(
-        &self,
-        seed: Seed,
-        shuffled: bool,
-    ) -> Result<((Tensor, Tensor), (Tensor, Tensor))> {
+    fn examples(&self, seed: Seed, shuffled: bool) -> Result<((Tensor, Tensor), (Tensor, Tensor))> {
         let total = self.data.examples + self.data.test_examples;
         let chosen = digits().sample(total, seed.derive("sample"));
         let share = self.data.test_examples as f64 / total as f64;
@@ -293,8 +297,8 @@ impl Study for DepthStudy {
     fn run(&self, item: &str, work: &Work) -> Result<Vec<String>> {
         let pieces = self.pieces(work.tier).into_iter();
         let piece = pieces.into_iter().find(|piece| piece.to_string() == item);
-        let piece =
-            piece.ok_or_else(|| Error::input(format!("\"{item}\" is no piece of {}", self.name)))?;
+        let piece = piece
+            .ok_or_else(|| Error::input(format!("\"{item}\" is no piece of {}", self.name)))?;
         Ok(vec![study::line(&self.train(piece, work)?)])
     }
 
@@ -303,10 +307,19 @@ impl Study for DepthStudy {
         let mut out = format!(
             "{}\n\n{:9} {:>5} {:8} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
             "means over seeds, of C at batch 1 in logarithms",
-            "network", "depth", "labels", "accuracy", "C start", "C least", "C most", "C end"
+            "network",
+            "depth",
+            "labels",
+            "accuracy",
+            "C start",
+            "C least",
+            "C most",
+            "C end"
         );
-        let mut groups: Vec<(Kind, usize, bool)> =
-            curves.iter().map(|c| (c.kind, c.depth, c.shuffled)).collect();
+        let mut groups: Vec<(Kind, usize, bool)> = curves
+            .iter()
+            .map(|c| (c.kind, c.depth, c.shuffled))
+            .collect();
         groups.sort_unstable();
         groups.dedup();
         for (kind, depth, shuffled) in groups {
@@ -390,7 +403,10 @@ mod tests {
     #[test]
     fn pieces_are_every_kind_depth_and_seed_with_both_labels() {
         let items = small().items(Tier::Quick);
-        assert_eq!(items.len() as u64, small().tiers.seeds(Tier::Quick) * 2 * 2 * 2);
+        assert_eq!(
+            items.len() as u64,
+            small().tiers.seeds(Tier::Quick) * 3 * 2 * 2
+        );
         assert!(items.contains(&"seed-4-plain-3-shuffled-labels".to_owned()));
         assert!(small().run("seed-99-plain-3-true-labels", &work()).is_err());
     }

@@ -1,4 +1,4 @@
-//! Multilayer perceptrons of any depth, plain and residual.
+//! Multilayer perceptrons of any depth: plain, plain with orthogonal weights, and residual.
 
 use super::{Loss, Model, Network};
 use crate::error::Result;
@@ -13,8 +13,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// `x <- W relu(x) + b`.
+    /// `x <- W relu(x) + b`. From some tens of layers on it does not train.
     Plain,
+    /// `x <- W tanh(x) + b` with orthogonal `W` at the start, by which a plain network of any depth can be trained (Saxe et al. 2014;
+    /// Pennington et al. 2017).
+    Orthogonal,
     /// `x <- x + (W relu(x) + b)/sqrt(m)` at `m` such layers (He et al. 2016), so that at any depth they change `x` by about as much as
     /// it is.
     Residual,
@@ -25,6 +28,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
+            Self::Orthogonal => "orthogonal",
             Self::Residual => "residual",
         }
     }
@@ -46,13 +50,12 @@ struct Deep {
     first: Linear,
     between: Vec<Linear>,
     scores: Linear,
-    /// What a layer between is multiplied by; nothing in a plain network.
-    residual: Option<f64>,
+    kind: Kind,
     parameters: Vec<(String, Var)>,
 }
 
 /// The network with cross-entropy loss, its weights normal with the variance that keeps the mean square of activations from layer to layer
-/// (He et al. 2015), and its biases 0.
+/// (He et al. 2015) where its kind says nothing else, and its biases 0.
 ///
 /// # Errors
 /// When candle fails.
@@ -72,13 +75,40 @@ pub fn build(shape: Shape, inputs: usize, classes: usize, seed: Seed) -> Result<
         first,
         between: layers,
         scores,
-        residual: (shape.kind == Kind::Residual).then(|| 1.0 / (between.max(1) as f64).sqrt()),
+        kind: shape.kind,
         parameters: vars.named(),
     };
+    if shape.kind == Kind::Orthogonal {
+        for (name, var) in &network.parameters {
+            if name.starts_with("between") && name.ends_with("weight") {
+                let rows = orthonormal(var.to_vec2::<f32>()?);
+                var.set(&Tensor::new(rows, &Device::Cpu)?)?;
+            }
+        }
+    }
     Ok(Model {
         network: Box::new(network),
         loss: Loss::CrossEntropy,
     })
+}
+
+/// The rows, each without what it shares with those before it, and of length 1 (Gram and Schmidt): of normal rows a uniformly random
+/// orthogonal matrix.
+fn orthonormal(rows: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+    let mut done: Vec<Vec<f32>> = Vec::new();
+    for mut row in rows {
+        // twice is enough (Parlett 1980, section 6-9)
+        for _ in 0..2 {
+            for other in &done {
+                let along: f32 = row.iter().zip(other).map(|(a, b)| a * b).sum();
+                row.iter_mut().zip(other).for_each(|(a, b)| *a -= along * b);
+            }
+        }
+        let length = row.iter().map(|a| a * a).sum::<f32>().sqrt();
+        row.iter_mut().for_each(|a| *a /= length);
+        done.push(row);
+    }
+    done
 }
 
 fn layer(
@@ -103,15 +133,20 @@ impl Network for Deep {
     }
 
     fn scores(&self, inputs: &Tensor) -> candle_core::Result<Tensor> {
+        let cut = |x: &Tensor| match self.kind {
+            Kind::Plain | Kind::Residual => x.relu(),
+            Kind::Orthogonal => x.tanh(),
+        };
+        let share = 1.0 / (self.between.len().max(1) as f64).sqrt();
         let mut x = self.first.forward(&inputs.flatten_from(1)?)?;
         for layer in &self.between {
-            let next = layer.forward(&x.relu()?)?;
-            x = match self.residual {
-                None => next,
-                Some(share) => (&x + (next * share)?)?,
+            let next = layer.forward(&cut(&x)?)?;
+            x = match self.kind {
+                Kind::Plain | Kind::Orthogonal => next,
+                Kind::Residual => (&x + (next * share)?)?,
             };
         }
-        self.scores.forward(&x.relu()?)
+        self.scores.forward(&cut(&x)?)
     }
 }
 
@@ -122,12 +157,12 @@ mod tests {
     use fjld_core::rng::standard_normals;
 
     #[test]
-    fn both_kinds_have_exact_gradients_by_example() -> Result<()> {
+    fn every_kind_has_exact_gradients_by_example() -> Result<()> {
         let device = Device::Cpu;
         let drawn = standard_normals(&mut Seed::root(3).generator(), 4 * 6);
         let inputs = Tensor::from_vec(drawn, (4, 6), &device)?.to_dtype(DType::F32)?;
         let batch = (inputs, Tensor::new(&[0u32, 2, 1, 1], &device)?);
-        for kind in [Kind::Plain, Kind::Residual] {
+        for kind in [Kind::Plain, Kind::Orthogonal, Kind::Residual] {
             let shape = Shape {
                 kind,
                 depth: 5,
@@ -138,6 +173,22 @@ mod tests {
             assert_slopes(&model, &batch, 60, 1e-3)?;
         }
         Ok(())
+    }
+
+    #[test]
+    fn orthonormal_rows_are_so_to_rounding() {
+        let drawn = standard_normals(&mut Seed::root(7).generator(), 16 * 16);
+        let rows = drawn
+            .chunks(16)
+            .map(|row| row.iter().map(|&x| x as f32).collect());
+        let rows = orthonormal(rows.collect());
+        for (i, a) in rows.iter().enumerate() {
+            for (j, b) in rows.iter().enumerate() {
+                let product: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+                let wanted = if i == j { 1.0 } else { 0.0 };
+                assert!((product - wanted).abs() < 1e-6, "{i} by {j}: {product}");
+            }
+        }
     }
 
     #[test]
