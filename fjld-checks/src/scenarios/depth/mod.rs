@@ -353,6 +353,7 @@ impl Study for DepthStudy {
 
 #[cfg(test)]
 mod tests {
+    use super::super::store::RunStore;
     use super::*;
 
     const TEXT: &str = include_str!("../../../../scenarios/depth.toml");
@@ -387,6 +388,29 @@ mod tests {
         assert_eq!(curves[0].steps, [0, 1, 3, 8]);
         assert!(curves[0].loss[3] < curves[0].loss[0], "{curves:?}");
         assert!(curves[0].c.iter().all(|c| c.is_some_and(|c| c > 0.0)));
+    }
+
+    #[test]
+    fn a_study_that_was_cut_off_goes_on_to_the_rows_of_one_that_was_not() -> Result<()> {
+        let text = TEXT.replace("seeds = 6", "seeds = 1");
+        let study = DepthStudy {
+            tiers: toml::from_str::<DepthStudy>(&text).expect("one seed").tiers,
+            ..small()
+        };
+        let mut whole = RunStore::new(Tier::Quick, Seed::root(1), None);
+        whole.run_study(&study)?;
+        assert_eq!(whole.lines(study.name()).len(), 3 * 2 * 2);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = || RunStore::new(Tier::Quick, Seed::root(1), Some(folder.path().to_owned()));
+        store().run_study(&study)?;
+        let kept = std::fs::read_dir(folder.path().join("unfinished")).expect("it is there");
+        for one in kept.take(5) {
+            std::fs::remove_file(one.expect("there are 12").path()).expect("mine");
+        }
+        let mut resumed = store();
+        resumed.run_study(&study)?;
+        assert_eq!(resumed.lines(study.name()), whole.lines(study.name()));
+        Ok(())
     }
 
     #[test]
