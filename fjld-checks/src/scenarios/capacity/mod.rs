@@ -3,6 +3,7 @@
 //! One piece of work is one world with one seed: every width, every arm, gradient descent, stochastic gradient descent and the end.
 
 pub mod regression;
+mod table;
 pub mod worlds;
 
 use super::study::{self, Study, Tiers, Work};
@@ -11,7 +12,6 @@ use crate::tier::Tier;
 use fjld_core::rng::Seed;
 use regression::{Spectrum, State, Targets};
 use serde::{Deserialize, Serialize};
-use std::fmt::Write;
 use worlds::{Arm, Polynomial, Problem, RandomFeatures, TwoScales, World};
 
 /// What the scenario's file says.
@@ -301,50 +301,7 @@ impl Study for CapacityStudy {
     }
 
     fn table(&self, rows: &[String]) -> Result<String> {
-        let curves: Vec<FitCurve> = study::rows(rows)?;
-        let mut out = format!(
-            "{}\n\n{:11} {:16} {:>6}  {:>10}  {:>10}  {:>10} {:>10} {:>10}\n",
-            "medians over seeds; C at batch 1, along gradient descent at its start, its lowest test error and its end",
-            "world",
-            "arm",
-            "width",
-            "least sq.",
-            "unguarded",
-            "C start",
-            "C best",
-            "C end"
-        );
-        let mut groups: Vec<(World, Arm, usize)> =
-            curves.iter().map(|c| (c.world, c.arm, c.width)).collect();
-        groups.sort_unstable();
-        groups.dedup();
-        for (world, arm, width) in groups {
-            let own = |fit: Fit| {
-                let of = move |c: &&FitCurve| {
-                    (c.world, c.arm, c.width, c.fit) == (world, arm, width, fit)
-                };
-                curves.iter().filter(of)
-            };
-            let error = median(own(Fit::LeastSquares).map(|c| c.test_error[0]).collect());
-            let naive = median(own(Fit::LeastSquares).filter_map(|c| c.unguarded).collect());
-            let c = |at: fn(&FitCurve) -> usize| {
-                let values = own(Fit::GradientDescent).filter_map(|curve| curve.c[at(curve)]);
-                shown(median(values.collect()))
-            };
-            writeln!(
-                out,
-                "{:11} {:16} {width:>6}  {}  {}  {} {} {}",
-                world.name(),
-                arm.name(),
-                shown(error),
-                shown(naive),
-                c(|_| 0),
-                c(FitCurve::best),
-                c(|curve| curve.c.len() - 1),
-            )
-            .expect("writing to a string");
-        }
-        Ok(out)
+        Ok(table::of(&study::rows::<FitCurve>(rows)?))
     }
 }
 
@@ -359,16 +316,6 @@ impl FitCurve {
         }
         best
     }
-}
-
-fn shown(value: Option<f64>) -> String {
-    value.map_or_else(|| format!("{:>10}", "undefined"), |v| format!("{v:>10.2e}"))
-}
-
-/// The middle one; the upper of two.
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
 }
 
 #[cfg(test)]
