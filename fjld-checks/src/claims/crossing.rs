@@ -26,7 +26,7 @@ fn plant(real: &Runs) -> [Runs; 2] {
 
 /// The reading at which `C` crosses `level`: the first above it after one that is not. A run that starts above it and stays there
 /// crosses nothing.
-fn crossing(values: &[Option<f64>], level: f64) -> Option<usize> {
+pub(super) fn crossing(values: &[Option<f64>], level: f64) -> Option<usize> {
     let values: Vec<f64> = values.iter().map(|v| v.unwrap_or(f64::NAN)).collect();
     (1..values.len()).find(|&k| values[k] > level && values[k - 1] <= level)
 }

@@ -3,6 +3,8 @@
 pub mod about;
 mod adaptive;
 mod batch_size;
+mod capacity;
+mod cells;
 mod comparison_laplace;
 mod comparison_natural_gradient;
 mod comparison_ntk;
@@ -17,6 +19,7 @@ mod descent_boundary;
 mod diagonal_boundary;
 mod diagonal_dominance;
 mod diagonal_for_ratio;
+mod double_descent;
 mod drift_horizon;
 mod entropy;
 mod entropy_production;
@@ -42,6 +45,7 @@ mod kfac_parameterisation;
 mod kfac_trigger;
 mod kfac_weighting;
 mod kl_information;
+mod linear_regression;
 mod listing_diagonal;
 mod listing_kfac;
 mod momentum;
@@ -58,6 +62,7 @@ mod orthogonal_invariance;
 mod overhead;
 mod phase_precedes_accuracy;
 pub mod pictures;
+mod polynomial;
 mod quantisation;
 mod ratio_definition;
 mod ratio_is_jeffreys;
@@ -71,6 +76,7 @@ mod theorem_2;
 mod theorem_2_corrected;
 mod trained_network;
 mod universal;
+mod very_deep;
 pub mod waiting;
 
 use crate::evidence::Check;
@@ -191,6 +197,9 @@ fn examined() -> Vec<Claim> {
         config_gpt::claim(),
         grokking::claim(),
         universal::claim(),
+        polynomial::claim(),
+        double_descent::claim(),
+        very_deep::claim(),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! What the claims about training runs share: the cells of estimator and measurement batch, and made-up runs to plant.
 
-use crate::evidence::kernels::{RunTest, TOLERATED_FAILURES};
+use super::cells::{self, Cell};
+use crate::evidence::kernels::TOLERATED_FAILURES;
 use crate::evidence::ledger::Rates;
 use crate::evidence::over_seeds::OverSeeds;
 use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
@@ -40,12 +41,6 @@ pub enum Fate {
 
 /// The scenario that the sentences about training in general are judged by.
 pub const SCENARIO: &str = "digits-mlp";
-
-/// A test of one measurement batch: the false alarms of `cells` of them add up to those of a check.
-fn cell_test(runs: u64, cells: usize, mut rates: Rates) -> RunTest {
-    rates.false_alarm /= cells as f64;
-    RunTest::new(runs, rates)
-}
 
 /// What a check by a view is called within its claim.
 pub type Ids = fn(View) -> &'static str;
@@ -126,8 +121,7 @@ pub fn check(name: &'static str, id: &'static str, view: View, sentence: Stateme
     // what the default report promises
     let scenario = shipped::training(name).expect("a test reads every shipped scenario");
     let seeds = scenario.seeds(Tier::Standard);
-    let cells = scenario.batch_sizes().len();
-    let detectable = cell_test(seeds, cells, Rates::of_one_slot()).detectable();
+    let detectable = cells::detectable(seeds, scenario.batch_sizes().len());
     let promise = format!("share of runs that violate the sentence, with {seeds} runs");
     let spec = Spec {
         id,
@@ -271,58 +265,22 @@ impl Runs {
         fate: impl Fn(&Self, &Curve, usize) -> Fate,
         in_control: impl Fn(&Self, &Curve, usize) -> bool,
     ) -> Finding {
-        let test = cell_test(self.runs.len() as u64, self.batch_sizes.len(), draw.rates);
         let counted = match self.view.unit {
             Unit::Example => "batch",
             Unit::Token => "a batch in tokens of",
         };
-        let (mut told, mut holding, mut failing) = (Vec::new(), Vec::new(), Vec::new());
-        for &batch in &self.batch_sizes {
-            let fates: Vec<Fate> = self.runs.iter().map(|r| fate(self, r, batch)).collect();
-            let count = |f: Fate| fates.iter().filter(|&&g| g == f).count() as u64;
-            let (failed, undecided) = (count(Fate::Fails), count(Fate::Undecided));
-            let (in_controls, also_in_control) = self.in_controls(|c| in_control(self, c, batch));
-            let mut line = format!(
-                "{} of {} runs at {counted} {batch}",
-                count(Fate::Holds),
-                fates.len()
-            );
-            let mut aside = Vec::new();
-            if undecided > 0 {
-                aside.push(format!("{undecided} undecided"));
+        let cell = |&batch: &usize| {
+            let fates = self.runs.iter().map(|r| Some(fate(self, r, batch)));
+            let (in_controls, also) = self.in_controls(|c| in_control(self, c, batch));
+            Cell {
+                shown_by: also.then_some("in the control"),
+                in_controls,
+                ..Cell::new(format!("{counted} {batch}"), fates)
             }
-            if !in_controls.is_empty() {
-                aside.push(format!("the same in {in_controls}"));
-            }
-            if !aside.is_empty() {
-                line += &format!(" ({})", aside.join("; "));
-            }
-            match test.outcome(failed, undecided) {
-                Outcome::Holds if also_in_control => line += " (also in the control)",
-                Outcome::Holds => holding.push(batch.to_string()),
-                Outcome::Violated => failing.push(batch.to_string()),
-                Outcome::Undecided => {}
-            }
-            told.push(line);
-        }
-        let outcome = if !failing.is_empty() {
-            Outcome::Violated
-        } else if holding.len() == self.batch_sizes.len() {
-            Outcome::Holds
-        } else {
-            Outcome::Undecided
         };
-        let summary = format!("{sentence} in {}", told.join(", "));
-        let cases = (self.runs.len() + self.controls.len()) as u64;
-        let mut finding = Finding::new(outcome, cases, summary);
-        finding.effect = Some(failing.len() as f64 / self.batch_sizes.len() as f64);
-        if outcome == Outcome::Violated && !holding.is_empty() {
-            finding.scope = Some(format!(
-                "the measurement batch is {} here; at {} it fails",
-                holding.join(" or "),
-                failing.join(", ")
-            ));
-        }
-        finding
+        let cells: Vec<Cell> = self.batch_sizes.iter().map(cell).collect();
+        let mut judged = cells::judge(&cells, draw, sentence);
+        judged.finding.cases = (self.runs.len() + self.controls.len()) as u64;
+        judged.with_scope("the measurement batch is", |c| self.batch_sizes[c].to_string())
     }
 }

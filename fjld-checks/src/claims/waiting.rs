@@ -96,18 +96,6 @@ const WAITING: &[Waiting] = &[
         "neither data, model, batch size nor optimiser are named; what the loop does measure is judged by listing-diagonal, and the rise through 1 by the claims on training",
     ),
     not_run(
-        "polynomial",
-        (254, "Strong Claims (Well-Supported)", "validated"),
-        "In polynomial regression C passes 1 before the fit generalises.",
-        NO_SCENARIO,
-    ),
-    not_run(
-        "double-descent",
-        (254, "Strong Claims (Well-Supported)", "validated"),
-        "C passes 1 before the second descent of the test error, and that explains double descent.",
-        NO_SCENARIO,
-    ),
-    not_run(
         "lottery",
         (271, "Moderate Claims (Partially Supported)", "partial"),
         "C explains after the fact which sparse subnetworks train as well as the whole.",
@@ -118,12 +106,6 @@ const WAITING: &[Waiting] = &[
         (305, "Theoretical Gaps", "stated"),
         "The theory takes parameters to be continuous and does not apply to a discrete search for architectures.",
         "it is a limit that the document sets to itself: there is nothing within it to examine",
-    ),
-    not_run(
-        "very-deep",
-        (314, "Empirical Boundaries", "stated"),
-        "The transition is less sharp in networks of more than 100 layers.",
-        NO_SCENARIO,
     ),
     not_run(
         "plateau",

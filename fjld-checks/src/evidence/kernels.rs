@@ -136,7 +136,10 @@ impl RunTest {
         let acceptable = binomial(self.detectable().min(1.0 - 1e-12), self.runs);
         if failed >= critical {
             Outcome::Violated
-        } else if acceptable.cdf(failed + undecided) <= self.rates.miss {
+        } else if acceptable.cdf(failed + undecided) <= self.rates.miss
+            // few runs can not tell a sentence that is true in some of them from one that is true in most
+            && 2 * (failed + undecided) < self.runs
+        {
             Outcome::Holds
         } else {
             Outcome::Undecided
@@ -244,6 +247,8 @@ mod tests {
         assert_eq!(test.outcome(5, 0), Outcome::Violated);
         assert_eq!(test.outcome(4, 1), Outcome::Undecided);
         assert_eq!(test.outcome(0, 0), Outcome::Holds);
+        assert_eq!(test.outcome(1, 1), Outcome::Holds);
+        assert_eq!(test.outcome(2, 1), Outcome::Undecided);
         assert_eq!(RunTest::new(2, RATES).outcome(2, 0), Outcome::Undecided);
     }
 

@@ -1,7 +1,9 @@
 //! Experiments as data: reading `scenarios/*.toml`, and running them.
 
+pub mod capacity;
 pub mod curve;
 pub mod data;
+pub mod depth;
 pub mod evidence;
 pub mod gaussian;
 mod loader;
@@ -106,8 +108,18 @@ pub fn parse(text: &str, origin: &str) -> Result<Scenario> {
             scenario.check(origin)?;
             Ok(Scenario::Reparameterization(scenario))
         }
+        "capacity" => {
+            let study: capacity::CapacityStudy = from_toml(text, origin)?;
+            study.check(origin)?;
+            Ok(Scenario::Study(Box::new(study)))
+        }
+        "depth" => {
+            let study: depth::DepthStudy = from_toml(text, origin)?;
+            study.check(origin)?;
+            Ok(Scenario::Study(Box::new(study)))
+        }
         other => Err(Error::input(format!(
-            "{origin}: kind is \"{other}\"; accepted are \"training\", \"gaussian\" and \"reparameterization\""
+            "{origin}: kind is \"{other}\"; accepted are \"training\", \"gaussian\", \"reparameterization\", \"capacity\" and \"depth\""
         ))),
     }
 }
@@ -218,7 +230,7 @@ mod tests {
     fn an_unknown_kind_schema_or_data_set_is_named_with_what_is_accepted() {
         assert_eq!(
             refusal("schema = \"fjld-scenario/1\"\nkind = \"dance\""),
-            "some.toml: kind is \"dance\"; accepted are \"training\", \"gaussian\" and \"reparameterization\""
+            "some.toml: kind is \"dance\"; accepted are \"training\", \"gaussian\", \"reparameterization\", \"capacity\" and \"depth\""
         );
         assert!(refusal("schema = \"x\"\nkind = \"gaussian\"").contains("\"fjld-scenario/1\""));
         let said = refusal(&DIGITS.replace("name = \"digits\"", "name = \"letters\""));

@@ -15,7 +15,9 @@ macro_rules! shipped {
 
 const SHIPPED: &[(&str, &str)] = &[
     shipped!("cifar-resnet18"),
+    shipped!("depth"),
     shipped!("digits-mlp"),
+    shipped!("double-descent"),
     shipped!("gpt"),
     shipped!("gpt-shakespeare"),
     shipped!("mnist-mlp"),

@@ -161,6 +161,14 @@ impl Examples {
         Ok((inputs, labels))
     }
 
+    /// Real inputs, one after the other, and the labels; no inputs where they are indices.
+    pub fn flat_reals(&self) -> (&[f32], &[u32]) {
+        match &self.inputs {
+            Values::Real(values) => (values, &self.labels),
+            Values::Index(_) => (&[], &self.labels),
+        }
+    }
+
     fn pick(&self, indices: &[usize]) -> Self {
         let inputs = match &self.inputs {
             Values::Real(values) => Values::Real(rows(values, self.len(), indices)),

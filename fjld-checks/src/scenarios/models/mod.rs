@@ -1,5 +1,6 @@
 //! The networks that scenarios train, built of the layers that per-example statistics come from: a file each.
 
+pub mod deep;
 pub mod gpt;
 pub mod mlp;
 pub mod modular;
