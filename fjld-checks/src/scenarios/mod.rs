@@ -1,12 +1,18 @@
 //! Experiments as data: reading `scenarios/*.toml`, and running them.
 
+pub mod coordinates;
+pub mod course;
 pub mod curve;
 pub mod data;
+pub mod faq;
 pub mod gaussian;
 mod loader;
+pub mod lottery;
+pub mod mask;
 pub mod measurement;
 pub mod models;
 pub mod optimiser;
+pub mod optimisers;
 pub mod recorded;
 pub mod reparameterization;
 pub mod shipped;
@@ -93,8 +99,23 @@ pub fn parse(text: &str, origin: &str) -> Result<Scenario> {
             scenario.check(origin)?;
             Ok(Scenario::Reparameterization(scenario))
         }
+        "faq" => {
+            let study: faq::Faq = from_toml(text, origin)?;
+            study.check(origin)?;
+            Ok(Scenario::Study(Box::new(study)))
+        }
+        "optimisers" => {
+            let study: optimisers::Optimisers = from_toml(text, origin)?;
+            study.check(origin)?;
+            Ok(Scenario::Study(Box::new(study)))
+        }
+        "lottery" => {
+            let study: lottery::Lottery = from_toml(text, origin)?;
+            study.check(origin)?;
+            Ok(Scenario::Study(Box::new(study)))
+        }
         other => Err(Error::input(format!(
-            "{origin}: kind is \"{other}\"; accepted are \"training\", \"gaussian\" and \"reparameterization\""
+            "{origin}: kind is \"{other}\"; accepted are \"training\", \"gaussian\", \"reparameterization\", \"lottery\", \"faq\" and \"optimisers\""
         ))),
     }
 }
@@ -154,7 +175,7 @@ mod tests {
     fn an_unknown_kind_schema_or_data_set_is_named_with_what_is_accepted() {
         assert_eq!(
             refusal("schema = \"fjld-scenario/1\"\nkind = \"dance\""),
-            "some.toml: kind is \"dance\"; accepted are \"training\", \"gaussian\" and \"reparameterization\""
+            "some.toml: kind is \"dance\"; accepted are \"training\", \"gaussian\", \"reparameterization\", \"lottery\", \"faq\" and \"optimisers\""
         );
         assert!(refusal("schema = \"x\"\nkind = \"gaussian\"").contains("\"fjld-scenario/1\""));
         let said = refusal(&DIGITS.replace("name = \"digits\"", "name = \"letters\""));

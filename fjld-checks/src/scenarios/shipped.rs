@@ -1,10 +1,11 @@
 //! The scenarios that are built into the program, by name: those that claims draw on.
 
+use super::study::Study;
 use super::training::TrainingScenario;
 use super::{Scenario, parse};
 use crate::error::{Error, Result};
 
-const SHIPPED: [(&str, &str); 5] = [
+const SHIPPED: [(&str, &str); 8] = [
     (
         "digits-mlp",
         include_str!("../../../scenarios/digits-mlp.toml"),
@@ -22,6 +23,12 @@ const SHIPPED: [(&str, &str); 5] = [
         include_str!("../../../scenarios/cifar-resnet18.toml"),
     ),
     ("gpt", include_str!("../../../scenarios/gpt.toml")),
+    ("faq", include_str!("../../../scenarios/faq.toml")),
+    ("lottery", include_str!("../../../scenarios/lottery.toml")),
+    (
+        "optimisers",
+        include_str!("../../../scenarios/optimisers.toml"),
+    ),
 ];
 
 /// The scenario of this name.
@@ -40,6 +47,17 @@ pub fn training(name: &str) -> Result<TrainingScenario> {
     match scenario(name)? {
         Scenario::Training(scenario) => Ok(scenario),
         _ => Err(Error::input(format!("\"{name}\" is no training scenario"))),
+    }
+}
+
+/// The study of this name.
+///
+/// # Errors
+/// When there is none.
+pub fn study(name: &str) -> Result<Box<dyn Study>> {
+    match scenario(name)? {
+        Scenario::Study(study) => Ok(study),
+        _ => Err(Error::input(format!("\"{name}\" is no study"))),
     }
 }
 
