@@ -1,7 +1,9 @@
 //! The claims: a file each, and one list.
 
 mod adaptive;
+mod adaptive_ratio;
 mod batch_size;
+mod cells;
 mod comparison_laplace;
 mod comparison_natural_gradient;
 mod comparison_ntk;
@@ -43,6 +45,7 @@ mod kfac_weighting;
 mod kl_information;
 mod listing_diagonal;
 mod listing_kfac;
+mod lottery;
 mod momentum;
 mod multi_task;
 mod multiplications;
@@ -56,6 +59,8 @@ mod one_nat;
 mod orthogonal_invariance;
 mod overhead;
 mod phase_precedes_accuracy;
+mod plateau;
+mod pruning;
 mod quantisation;
 mod ratio_definition;
 mod ratio_is_jeffreys;
@@ -64,6 +69,7 @@ mod runs;
 mod sample_count;
 mod schedules;
 mod small_networks;
+mod step_size;
 mod theorem_1;
 mod theorem_2;
 mod theorem_2_corrected;
@@ -187,6 +193,11 @@ fn examined() -> Vec<Claim> {
         config_cifar::claim(),
         config_gpt::claim(),
         grokking::claim(),
+        lottery::claim(),
+        plateau::claim(),
+        step_size::claim(),
+        pruning::claim(),
+        adaptive_ratio::claim(),
     ]
 }
 

@@ -108,12 +108,6 @@ const WAITING: &[Waiting] = &[
         NO_SCENARIO,
     ),
     not_run(
-        "lottery",
-        (271, "Moderate Claims (Partially Supported)", "partial"),
-        "C explains after the fact which sparse subnetworks train as well as the whole.",
-        NO_SCENARIO,
-    ),
-    not_run(
         "universal",
         (
             277,
@@ -133,24 +127,6 @@ const WAITING: &[Waiting] = &[
         "very-deep",
         (314, "Empirical Boundaries", "stated"),
         "The transition is less sharp in networks of more than 100 layers.",
-        NO_SCENARIO,
-    ),
-    not_run(
-        "plateau",
-        (385, "FAQ", "stated"),
-        "C shows when learning has come to a plateau.",
-        NO_SCENARIO,
-    ),
-    not_run(
-        "step-size",
-        (386, "FAQ", "stated"),
-        "Adjusting the step size where C comes near 1 improves training.",
-        NO_SCENARIO,
-    ),
-    not_run(
-        "pruning",
-        (387, "FAQ", "stated"),
-        "Parameters that contribute little to C can be pruned.",
         NO_SCENARIO,
     ),
     not_run(
