@@ -148,7 +148,11 @@ fn examine(trainings: &Trainings, draw: &Draw) -> Finding {
         .map(|rate| cell(trainings, rate))
         .collect();
     let sentence = "halving the step size where C comes near 1 improves training";
-    let mut finding = cells::judge(&cells, draw, sentence, "training begins with");
+    let place = format!(
+        "C is measured at batch {} and training begins with",
+        trainings.batch_size
+    );
+    let mut finding = cells::judge(&cells, draw, sentence, &place);
     let of_batch = |r: &&Trained| r.batch_size == trainings.batch_size;
     finding.cases = trainings.runs.iter().flatten().filter(of_batch).count() as u64;
     finding
