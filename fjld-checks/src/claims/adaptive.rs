@@ -1,5 +1,7 @@
 //! `C` of the gradients that an adaptive optimiser steps along.
 
+mod trained;
+
 use super::{Claim, Origin, Sentence};
 use crate::evidence::kernels::equivalence;
 use crate::evidence::rational::{Q, q, tuple};
@@ -15,7 +17,7 @@ pub fn claim() -> Claim {
     Claim {
         id: "adaptive",
         origin: Origin::Document,
-        statement: "Adaptive optimisers precondition by the Fisher information implicitly (so that C of preconditioned gradients should apply to them; whether it does is not judged here, only what the preconditioner is and what its C says).",
+        statement: "Adaptive optimisers precondition by the Fisher information implicitly (so that C of preconditioned gradients should apply to them; adaptive-ratio judges by runs whether it does, and this what the preconditioner is and what its C says).",
         sentence: Some(Sentence {
             section: "FAQ",
             line: 391,
@@ -36,6 +38,7 @@ pub fn claim() -> Claim {
             ),
             identity(),
             adam_itself(),
+            trained::on_a_network(),
         ],
     }
 }

@@ -15,7 +15,7 @@ pub const STATEMENT: Statement = Statement {
 };
 
 /// `C` jumps over 1 late, or early.
-fn plant(real: &Runs) -> [Runs; 2] {
+pub(super) fn plant(real: &Runs) -> [Runs; 2] {
     [18, 5].map(|reading| {
         Runs::made_up(real, |control, k, _| match control {
             None if k >= reading => 2.0,
@@ -83,7 +83,8 @@ fn fate(runs: &Runs, curve: &Curve, batch_size: usize) -> Fate {
     }
 }
 
-fn examine(runs: &Runs, draw: &Draw) -> Finding {
+/// Judges it.
+pub(super) fn examine(runs: &Runs, draw: &Draw) -> Finding {
     let mut finding = runs.judge(
         draw,
         "C crosses 1 before accuracy improves",

@@ -2,6 +2,7 @@
 
 pub mod about;
 mod adaptive;
+mod adaptive_ratio;
 mod batch_size;
 mod capacity;
 mod cells;
@@ -48,6 +49,7 @@ mod kl_information;
 mod linear_regression;
 mod listing_diagonal;
 mod listing_kfac;
+mod lottery;
 mod momentum;
 mod multi_task;
 mod multiplications;
@@ -62,7 +64,9 @@ mod orthogonal_invariance;
 mod overhead;
 mod phase_precedes_accuracy;
 pub mod pictures;
+mod plateau;
 mod polynomial;
+mod pruning;
 mod quantisation;
 mod ratio_definition;
 mod ratio_is_jeffreys;
@@ -71,6 +75,7 @@ mod runs;
 mod sample_count;
 mod schedules;
 mod small_networks;
+mod step_size;
 mod theorem_1;
 mod theorem_2;
 mod theorem_2_corrected;
@@ -200,6 +205,11 @@ fn examined() -> Vec<Claim> {
         polynomial::claim(),
         double_descent::claim(),
         very_deep::claim(),
+        lottery::claim(),
+        plateau::claim(),
+        step_size::claim(),
+        pruning::claim(),
+        adaptive_ratio::claim(),
     ]
 }
 

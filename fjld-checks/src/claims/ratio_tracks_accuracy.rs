@@ -38,7 +38,7 @@ pub const STATEMENT: Statement = Statement {
 const THRESHOLD: f64 = 0.7;
 
 /// `C` is the accuracy and a fast square wave, which is no part of the climb: of height 0.5, or 0.28.
-fn plant(real: &Runs) -> [Runs; 2] {
+pub(super) fn plant(real: &Runs) -> [Runs; 2] {
     [0.5, 0.28].map(|height| {
         Runs::made_up(real, |control, k, accuracy| {
             let wave = if k % 2 == 0 { height } else { -height };
@@ -80,7 +80,8 @@ fn fate(runs: &Runs, curve: &Curve, batch_size: usize) -> Fate {
     }
 }
 
-fn examine(runs: &Runs, draw: &Draw) -> Finding {
+/// Judges the sentence.
+pub(super) fn examine(runs: &Runs, draw: &Draw) -> Finding {
     let mut finding = runs.judge(
         draw,
         "the correlation exceeds 0.7",

@@ -95,35 +95,11 @@ const WAITING: &[Waiting] = &[
         "The printed loop shows C rise from about 0.2 through 1 in its fourth epoch.",
         "neither data, model, batch size nor optimiser are named; what the loop does measure is judged by listing-diagonal, and the rise through 1 by the claims on training",
     ),
-    not_run(
-        "lottery",
-        (271, "Moderate Claims (Partially Supported)", "partial"),
-        "C explains after the fact which sparse subnetworks train as well as the whole.",
-        NO_SCENARIO,
-    ),
     not_testable(
         "discrete",
         (305, "Theoretical Gaps", "stated"),
         "The theory takes parameters to be continuous and does not apply to a discrete search for architectures.",
         "it is a limit that the document sets to itself: there is nothing within it to examine",
-    ),
-    not_run(
-        "plateau",
-        (385, "FAQ", "stated"),
-        "C shows when learning has come to a plateau.",
-        NO_SCENARIO,
-    ),
-    not_run(
-        "step-size",
-        (386, "FAQ", "stated"),
-        "Adjusting the step size where C comes near 1 improves training.",
-        NO_SCENARIO,
-    ),
-    not_run(
-        "pruning",
-        (387, "FAQ", "stated"),
-        "Parameters that contribute little to C can be pruned.",
-        NO_SCENARIO,
     ),
     not_run(
         "kfac-accuracy",

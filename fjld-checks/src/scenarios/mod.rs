@@ -1,15 +1,21 @@
 //! Experiments as data: reading `scenarios/*.toml`, and running them.
 
 pub mod capacity;
+pub mod coordinates;
+pub mod course;
 pub mod curve;
 pub mod data;
 pub mod depth;
 pub mod evidence;
+pub mod faq;
 pub mod gaussian;
 mod loader;
+pub mod lottery;
+pub mod mask;
 pub mod measurement;
 pub mod models;
 pub mod optimiser;
+pub mod optimisers;
 pub mod picture;
 pub mod recorded;
 pub mod reparameterization;
@@ -64,6 +70,32 @@ impl Scenario {
     }
 }
 
+type ReadStudy = fn(&str, &str) -> Result<Box<dyn study::Study>>;
+
+/// Reads a study of this type and refuses values out of range.
+macro_rules! reads {
+    ($study:ty) => {
+        |text, origin| {
+            let study: $study = from_toml(text, origin)?;
+            study.check(origin)?;
+            Ok(Box::new(study))
+        }
+    };
+}
+
+/// The kinds of studies.
+const STUDIES: &[(&str, ReadStudy)] = &[
+    ("capacity", reads!(capacity::CapacityStudy)),
+    ("depth", reads!(depth::DepthStudy)),
+    ("faq", reads!(faq::Faq)),
+    ("heavy-tails", reads!(heavy_tails::HeavyTails)),
+    ("kfac-sharper", reads!(kfac_sharper::KfacSharper)),
+    ("lottery", reads!(lottery::Lottery)),
+    ("non-iid", reads!(non_iid::NonIid)),
+    ("optimisers", reads!(optimisers::Optimisers)),
+    ("quantisation", reads!(quantised::Quantised)),
+];
+
 /// What every scenario says first.
 #[derive(Deserialize)]
 struct Head {
@@ -108,19 +140,18 @@ pub fn parse(text: &str, origin: &str) -> Result<Scenario> {
             scenario.check(origin)?;
             Ok(Scenario::Reparameterization(scenario))
         }
-        "capacity" => {
-            let study: capacity::CapacityStudy = from_toml(text, origin)?;
-            study.check(origin)?;
-            Ok(Scenario::Study(Box::new(study)))
-        }
-        "depth" => {
-            let study: depth::DepthStudy = from_toml(text, origin)?;
-            study.check(origin)?;
-            Ok(Scenario::Study(Box::new(study)))
-        }
-        other => Err(Error::input(format!(
-            "{origin}: kind is \"{other}\"; accepted are \"training\", \"gaussian\", \"reparameterization\", \"capacity\" and \"depth\""
-        ))),
+        other => match STUDIES.iter().find(|(kind, _)| *kind == other) {
+            Some((_, read)) => Ok(Scenario::Study(read(text, origin)?)),
+            None => {
+                let studies = STUDIES.iter().map(|(kind, _)| *kind);
+                let kinds = ["training", "gaussian", "reparameterization"].into_iter();
+                let kinds: Vec<&str> = kinds.chain(studies).collect();
+                Err(Error::input(format!(
+                    "{origin}: kind is \"{other}\"; accepted are {}",
+                    kinds.join(", ")
+                )))
+            }
+        },
     }
 }
 
@@ -230,7 +261,7 @@ mod tests {
     fn an_unknown_kind_schema_or_data_set_is_named_with_what_is_accepted() {
         assert_eq!(
             refusal("schema = \"fjld-scenario/1\"\nkind = \"dance\""),
-            "some.toml: kind is \"dance\"; accepted are \"training\", \"gaussian\", \"reparameterization\", \"capacity\" and \"depth\""
+            "some.toml: kind is \"dance\"; accepted are training, gaussian, reparameterization, capacity, depth, faq, heavy-tails, kfac-sharper, lottery, non-iid, optimisers, quantisation"
         );
         assert!(refusal("schema = \"x\"\nkind = \"gaussian\"").contains("\"fjld-scenario/1\""));
         let said = refusal(&DIGITS.replace("name = \"digits\"", "name = \"letters\""));

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use candle_core::backprop::GradStore;
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
 /// The rule of a step.
@@ -42,6 +42,32 @@ impl Optimiser {
             steps: 0,
             memory: Vec::new(),
         }
+    }
+
+    /// Goes on with another learning rate.
+    pub fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.learning_rate = learning_rate;
+    }
+
+    /// The factors that AdamW multiplies a gradient by, `1/(sqrt(v) + eps)` with the corrected `v`, all parameters one after the other;
+    /// `None` for another rule, and before the first step.
+    ///
+    /// # Errors
+    /// When candle fails.
+    pub fn factors(&self) -> Result<Option<Vec<f64>>> {
+        if self.rule != Rule::AdamW || self.memory.is_empty() {
+            return Ok(None);
+        }
+        let correction = 1.0 - BETAS[1].powi(self.steps);
+        let mut factors = Vec::new();
+        for memory in &self.memory {
+            let v = memory[1]
+                .to_dtype(DType::F64)?
+                .flatten_all()?
+                .to_vec1::<f64>()?;
+            factors.extend(v.iter().map(|v| 1.0 / ((v / correction).sqrt() + EPS)));
+        }
+        Ok(Some(factors))
     }
 
     /// One step along `gradients`.
@@ -186,6 +212,26 @@ mod tests {
         let (with, without) = (ours(Rule::Momentum, 0.2, 1), ours(Rule::Momentum, 0.0, 1));
         let gap: Vec<f64> = without.iter().zip(&with).map(|(a, b)| a - b).collect();
         assert_same(&gap, &[0.01, -0.007, 0.003]);
+    }
+
+    #[test]
+    fn after_one_step_the_factors_are_those_of_its_gradient() {
+        let w = start();
+        let gradients = loss(&w).and_then(|l| l.backward()).expect("it is smooth");
+        let own: Vec<f64> = gradients
+            .get(&w)
+            .and_then(|g| g.to_vec1().ok())
+            .expect("it has one");
+        let named = [("w".to_owned(), w)];
+        for rule in [Rule::Sgd, Rule::Momentum, Rule::AdamW] {
+            let mut optimiser = Optimiser::new(rule, 0.05, 0.0);
+            assert_eq!(optimiser.factors().expect("no step"), None);
+            optimiser.step(&named, &gradients).expect("it has one");
+            let factors = optimiser.factors().expect("three numbers");
+            assert_eq!(factors.is_some(), rule == Rule::AdamW);
+            let expected: Vec<f64> = own.iter().map(|g| 1.0 / (g.abs() + EPS)).collect();
+            assert_same(&factors.unwrap_or(expected.clone()), &expected);
+        }
     }
 
     #[test]

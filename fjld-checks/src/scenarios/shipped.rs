@@ -1,5 +1,6 @@
 //! The scenarios that are built into the program, by name: those that claims draw on.
 
+use super::study::Study;
 use super::training::TrainingScenario;
 use super::{Scenario, parse};
 use crate::error::{Error, Result};
@@ -18,11 +19,14 @@ const SHIPPED: &[(&str, &str)] = &[
     shipped!("depth"),
     shipped!("digits-mlp"),
     shipped!("double-descent"),
+    shipped!("faq"),
     shipped!("gpt"),
     shipped!("gpt-shakespeare"),
+    shipped!("lottery"),
     shipped!("mnist-mlp"),
     shipped!("modular-embedding"),
     shipped!("modular-grokking"),
+    shipped!("optimisers"),
 ];
 
 /// The scenario of this name.
@@ -41,6 +45,17 @@ pub fn training(name: &str) -> Result<TrainingScenario> {
     match scenario(name)? {
         Scenario::Training(scenario) => Ok(scenario),
         _ => Err(Error::input(format!("\"{name}\" is no training scenario"))),
+    }
+}
+
+/// The study of this name.
+///
+/// # Errors
+/// When there is none.
+pub fn study(name: &str) -> Result<Box<dyn Study>> {
+    match scenario(name)? {
+        Scenario::Study(study) => Ok(study),
+        _ => Err(Error::input(format!("\"{name}\" is no study"))),
     }
 }
 
