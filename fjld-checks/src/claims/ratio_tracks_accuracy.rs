@@ -58,7 +58,8 @@ fn correlation(runs: &Runs, curve: &Curve, batch_size: usize) -> Option<f64> {
     pearson(&values?, &curve.accuracies())
 }
 
-fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
+/// Pearson's correlation; `None` where one of the two does not vary.
+pub fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
     let rho = x.population_covariance(y) / (x.population_std_dev() * y.population_std_dev());
     rho.is_finite().then_some(rho)
 }
@@ -72,7 +73,8 @@ fn rank_correlation(runs: &Runs, curve: &Curve, batch_size: usize) -> Option<f64
     pearson(&ranks(&values?), &ranks(&curve.accuracies()))
 }
 
-fn ranks(values: &[f64]) -> Vec<f64> {
+/// The rank of every value; ties share their mean rank.
+pub fn ranks(values: &[f64]) -> Vec<f64> {
     let below = |v: f64| values.iter().filter(|&&w| w < v).count() as f64;
     let same = |v: f64| values.iter().filter(|&&w| w == v).count() as f64;
     values

@@ -3,15 +3,21 @@
 pub mod curve;
 pub mod data;
 pub mod gaussian;
+pub mod heavy_tails;
+pub mod kfac_sharper;
 mod loader;
 pub mod measurement;
 pub mod models;
+pub mod non_iid;
 pub mod optimiser;
+pub mod per_tier;
+pub mod quantised;
 pub mod recorded;
 pub mod reparameterization;
 pub mod shipped;
 pub mod store;
 pub mod study;
+pub mod study_training;
 pub mod training;
 
 pub use models::mlp;
@@ -93,8 +99,28 @@ pub fn parse(text: &str, origin: &str) -> Result<Scenario> {
             scenario.check(origin)?;
             Ok(Scenario::Reparameterization(scenario))
         }
+        "kfac-sharper" => {
+            let study: kfac_sharper::KfacSharper = from_toml(text, origin)?;
+            study.check(origin)?;
+            Ok(Scenario::Study(Box::new(study)))
+        }
+        "heavy-tails" => {
+            let study: heavy_tails::HeavyTails = from_toml(text, origin)?;
+            study.check(origin)?;
+            Ok(Scenario::Study(Box::new(study)))
+        }
+        "non-iid" => {
+            let study: non_iid::NonIid = from_toml(text, origin)?;
+            study.check(origin)?;
+            Ok(Scenario::Study(Box::new(study)))
+        }
+        "quantisation" => {
+            let study: quantised::Quantised = from_toml(text, origin)?;
+            study.check(origin)?;
+            Ok(Scenario::Study(Box::new(study)))
+        }
         other => Err(Error::input(format!(
-            "{origin}: kind is \"{other}\"; accepted are \"training\", \"gaussian\" and \"reparameterization\""
+            "{origin}: kind is \"{other}\"; accepted are \"training\", \"gaussian\", \"reparameterization\", \"kfac-sharper\", \"heavy-tails\", \"non-iid\" and \"quantisation\""
         ))),
     }
 }
@@ -154,7 +180,7 @@ mod tests {
     fn an_unknown_kind_schema_or_data_set_is_named_with_what_is_accepted() {
         assert_eq!(
             refusal("schema = \"fjld-scenario/1\"\nkind = \"dance\""),
-            "some.toml: kind is \"dance\"; accepted are \"training\", \"gaussian\" and \"reparameterization\""
+            "some.toml: kind is \"dance\"; accepted are \"training\", \"gaussian\", \"reparameterization\", \"kfac-sharper\", \"heavy-tails\", \"non-iid\" and \"quantisation\""
         );
         assert!(refusal("schema = \"x\"\nkind = \"gaussian\"").contains("\"fjld-scenario/1\""));
         let said = refusal(&DIGITS.replace("name = \"digits\"", "name = \"letters\""));

@@ -4,7 +4,7 @@ use super::training::TrainingScenario;
 use super::{Scenario, parse};
 use crate::error::{Error, Result};
 
-const SHIPPED: [(&str, &str); 5] = [
+const SHIPPED: [(&str, &str); 10] = [
     (
         "digits-mlp",
         include_str!("../../../scenarios/digits-mlp.toml"),
@@ -22,6 +22,23 @@ const SHIPPED: [(&str, &str); 5] = [
         include_str!("../../../scenarios/cifar-resnet18.toml"),
     ),
     ("gpt", include_str!("../../../scenarios/gpt.toml")),
+    (
+        "kfac-modular",
+        include_str!("../../../scenarios/kfac-modular.toml"),
+    ),
+    (
+        "kfac-sharper",
+        include_str!("../../../scenarios/kfac-sharper.toml"),
+    ),
+    (
+        "heavy-tails",
+        include_str!("../../../scenarios/heavy-tails.toml"),
+    ),
+    ("non-iid", include_str!("../../../scenarios/non-iid.toml")),
+    (
+        "quantisation",
+        include_str!("../../../scenarios/quantisation.toml"),
+    ),
 ];
 
 /// The scenario of this name.
