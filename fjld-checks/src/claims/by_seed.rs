@@ -4,7 +4,9 @@ use super::runs::Fate;
 use crate::error::Result;
 use crate::evidence::kernels::{RunTest, TOLERATED_FAILURES};
 use crate::evidence::ledger::Rates;
-use crate::evidence::{Bench, Check, Draw, Finding, Kind, Planted, Role, Size, Spec, Worlds};
+use crate::evidence::{
+    Bench, Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds,
+};
 use serde::de::DeserializeOwned;
 
 /// The seeds of these studies at the standard tier, which a test holds them to.
@@ -87,8 +89,12 @@ pub fn check<R: DeserializeOwned + Clone + 'static>(
 pub fn judge(draw: &Draw, sentence: &str, fates: &[Fate]) -> Finding {
     let count = |fate: Fate| fates.iter().filter(|&&f| f == fate).count() as u64;
     let test = RunTest::new(fates.len() as u64, draw.rates);
-    let outcome = test.outcome(count(Fate::Fails), count(Fate::Undecided));
     let held = count(Fate::Holds);
+    let outcome = match test.outcome(count(Fate::Fails), count(Fate::Undecided)) {
+        // few runs can not tell a sentence that is true in some from one that is true in most
+        Outcome::Holds if 2 * held <= fates.len() as u64 => Outcome::Undecided,
+        other => other,
+    };
     let mut summary = format!("{sentence} in {held} of {} runs", fates.len());
     if count(Fate::Undecided) > 0 {
         summary += &format!(" ({} undecided)", count(Fate::Undecided));
@@ -108,7 +114,6 @@ pub fn middle(values: impl IntoIterator<Item = f64>) -> f64 {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::evidence::Outcome;
     use crate::scenarios::{Scenario, shipped};
     use crate::tier::Tier;
     use fjld_core::rng::Seed;
@@ -141,6 +146,9 @@ pub mod tests {
         let found = judge(&open);
         assert_eq!(found.outcome, Outcome::Undecided);
         assert_eq!(found.summary, "it does in 0 of 5 runs (1 undecided)");
+        let mut few = [Fate::Undecided; 5];
+        few[..2].fill(Fate::Holds);
+        assert_eq!(judge(&few).outcome, Outcome::Undecided);
     }
 
     #[test]

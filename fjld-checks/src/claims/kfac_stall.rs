@@ -28,15 +28,9 @@ pub fn claim() -> Claim {
             status: "stated",
         }),
         holds_when: None,
-        corrected: Some(
-            "On a small network on real digits the Kronecker form lingers where the plain one does: over the longest stretch of readings in which the plain C stays within a factor of 1.5, the Kronecker form stays within it too, at its own batch.",
-        ),
+        corrected: None,
         scenarios: SCENARIOS,
-        checks: vec![
-            tells_more(On::Digits),
-            tells_more(On::Modular),
-            lingers_too(),
-        ],
+        checks: vec![tells_more(On::Digits), tells_more(On::Modular)],
     }
 }
 
@@ -111,6 +105,10 @@ fn with_stretches(mut finding: Finding, world: &World) -> Finding {
             .iter()
             .filter_map(|run| Some((run, stretch(run)?)))
             .collect();
+        if found.is_empty() {
+            finding.summary += &format!("; {name}: none of {} lingers", runs.len());
+            continue;
+        }
         let of = |value: &dyn Fn(&Run, &Range<usize>) -> Option<f64>| {
             middle(
                 found
@@ -191,44 +189,6 @@ fn tells_more(on: On) -> Check {
     )
 }
 
-fn lingers(run: &Run) -> Fate {
-    let Some(at) = stretch(run) else {
-        return Fate::Undecided;
-    };
-    let widths = Form::KFAC.map(|form| width(&series(run, form, 1)[at.clone()]));
-    agreed(widths.map(|w| w.map(|w| w <= WIDTH)))
-}
-
-fn examine_lingers(world: &World, draw: &Draw) -> Finding {
-    let cells = [Cell {
-        label: String::new(),
-        fate: Box::new(lingers),
-        // that both linger is no effect of learning
-        in_control: Box::new(|_| false),
-    }];
-    let sentence = "the Kronecker form stays within a factor of 1.5 where the plain one does";
-    with_stretches(world.judge(draw, sentence, &cells), world)
-}
-
-fn lingers_too() -> Check {
-    kfac_runs::check(
-        On::Digits,
-        Words {
-            id: "lingers-too",
-            role: Role::Corrected,
-            hypothesis: "over the longest stretch of readings in which the plain C stays within a factor of 1.5 the Kronecker form does so too",
-            defect: "runs in which the Kronecker form rises where the plain one lingers",
-            truth: "runs in which it goes up and down by a hundredth there",
-        },
-        1,
-        |real| {
-            let [still, tells] = plant(real);
-            [tells, still]
-        },
-        examine_lingers,
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::kfac_runs::tests::{bare, draw};
@@ -249,8 +209,6 @@ mod tests {
         let [still, tells] = plant(&bare());
         assert_eq!(examine(&still, &draw()).outcome, Outcome::Violated);
         assert_eq!(examine(&tells, &draw()).outcome, Outcome::Holds);
-        assert_eq!(examine_lingers(&still, &draw()).outcome, Outcome::Holds);
-        assert_eq!(examine_lingers(&tells, &draw()).outcome, Outcome::Violated);
     }
 
     #[test]
