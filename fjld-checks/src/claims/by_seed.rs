@@ -49,6 +49,7 @@ pub fn runs<R: DeserializeOwned>(
 }
 
 /// A check that a sentence is true in the runs of a study. `plant` makes a defect and a truth of as many runs.
+#[allow(clippy::type_complexity, reason = "two worlds of runs")]
 pub fn check<R: DeserializeOwned + Clone + 'static>(
     words: Words,
     (study, seed): (&'static str, fn(&R) -> u64),

@@ -161,11 +161,11 @@ fn rounded(weights: &[f32], bits: u32) -> Vec<f32> {
     weights.iter().map(nearest).collect()
 }
 
+/// Inputs and labels.
+type Examples = (Tensor, Tensor);
+
 /// The first layer and the examples in turned inputs.
-fn turned(
-    moment: &Moment,
-    generator: &mut Generator,
-) -> Result<(Tensor, (Tensor, Tensor), (Tensor, Tensor))> {
+fn turned(moment: &Moment, generator: &mut Generator) -> Result<(Tensor, Examples, Examples)> {
     let (_, width) = moment.train.0.dims2()?;
     let q = rotation(width, generator);
     let entries: Vec<f32> = (0..width)

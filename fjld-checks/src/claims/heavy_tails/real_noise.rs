@@ -80,6 +80,7 @@ fn told(runs: &[Run<Row>]) -> String {
     )
 }
 
+#[allow(clippy::ptr_arg, reason = "a check examines a world as it is kept")]
 fn examine_heavier(runs: &Vec<Run<Row>>, draw: &Draw) -> Finding {
     let fates: Vec<Fate> = runs.iter().map(|run| heavier(run, 1)).collect();
     let mut finding = judge(

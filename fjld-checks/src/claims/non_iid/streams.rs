@@ -68,6 +68,7 @@ fn mended(run: &Run<Row>) -> Fate {
     }
 }
 
+#[allow(clippy::ptr_arg, reason = "a check examines a world as it is kept")]
 fn examine_mended(runs: &Vec<Run<Row>>, draw: &Draw) -> Finding {
     let fates: Vec<Fate> = runs.iter().map(mended).collect();
     let sentence = "fed class by class at fixed parameters, the shortest window is nearer to the exact C of the moment than all draws are,";
@@ -92,6 +93,7 @@ fn far_off(run: &Run<Row>) -> Fate {
     }
 }
 
+#[allow(clippy::ptr_arg, reason = "a check examines a world as it is kept")]
 fn examine_far(runs: &Vec<Run<Row>>, draw: &Draw) -> Finding {
     let fates: Vec<Fate> = runs.iter().map(far_off).collect();
     let sentence = "where every draw is a step, with all classes alike, every window and all draws together are off by more than half of the exact C";

@@ -80,6 +80,7 @@ fn told(runs: &[Run<Row>]) -> String {
     )
 }
 
+#[allow(clippy::ptr_arg, reason = "a check examines a world as it is kept")]
 fn examine_broken(runs: &Vec<Run<Row>>, draw: &Draw) -> Finding {
     let fates: Vec<Fate> = runs.iter().map(broken).collect();
     let sentence = "rounded to any of the numbers of bits, C differs between turned inputs by more than a hundred times what it does as it is,";
@@ -112,6 +113,7 @@ fn as_noise(run: &Run<Row>) -> Fate {
     }
 }
 
+#[allow(clippy::ptr_arg, reason = "a check examines a world as it is kept")]
 fn examine_noise(runs: &Vec<Run<Row>>, draw: &Draw) -> Finding {
     let fates: Vec<Fate> = runs.iter().map(as_noise).collect();
     let sentence = "rounding makes C differ between turned inputs by no more than three times what noise of its size does,";
