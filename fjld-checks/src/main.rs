@@ -280,6 +280,7 @@ fn main() -> ExitCode {
     if let Some(exit) = threads::settle(cli.threads) {
         return exit;
     }
+    threads::one_a_matrix();
     interrupt::listen();
     let exit = match cli.execute() {
         Ok(exit) => exit,

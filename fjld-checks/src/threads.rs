@@ -5,6 +5,12 @@ use std::process::{Command, ExitCode};
 /// What rayon and candle both read.
 const VARIABLE: &str = "RAYON_NUM_THREADS";
 
+/// Has every decomposition of a matrix work on the thread that asks for it. Sums go in an order that depends on how many threads share
+/// them, and so do the last digits; the runs of an audit are what is shared out.
+pub fn one_a_matrix() {
+    faer::set_global_parallelism(faer::Par::Seq);
+}
+
 /// Starts this program again with the number of threads in its environment, unless it is there already; then the exit code of that.
 ///
 /// Without it candle counts the machine's cores by reading `/proc/cpuinfo` for every matrix product, which for networks as small as the

@@ -1,6 +1,7 @@
 //! Heavy tails: what they do to the Fisher information, and what a robust covariance mends.
 
 mod laws;
+mod real_noise;
 mod shape;
 
 use super::{Claim, Origin, Sentence};
@@ -29,9 +30,9 @@ pub fn claim() -> Claim {
             "the heavy tail is a few per cent of outliers on an otherwise Gaussian law, and the covariance that is meant is the robust one",
         ),
         corrected: Some(
-            "Student's t with nu degrees of freedom in d dimensions has the location information (nu + d)/(nu + d + 2) Scale^-1, which exceeds the inverse covariance for every nu > 2; for nu <= 2 there is no covariance. A robust scatter restores the shape, also at nu = 1, but not the scale: its inverse stands to the information in a proportion that depends on the tails.",
+            "Student's t with nu degrees of freedom in d dimensions has the location information (nu + d)/(nu + d + 2) Scale^-1, which exceeds the inverse covariance for every nu > 2; for nu <= 2 there is no covariance. A robust scatter restores the shape, also at nu = 1, but not the scale: its inverse stands to the information in a proportion that depends on the tails. In a small network trained on real digits the noise of one example's gradient has a heavier tail than Gaussian noise of the same covariance.",
         ),
-        scenarios: &[],
+        scenarios: &[real_noise::SCENARIO],
         checks: vec![
             tails_break_it(),
             robust_mends("robust-mends", Role::AsWritten, STUDENT.to_vec()),
@@ -41,6 +42,7 @@ pub fn claim() -> Claim {
             no_covariance(),
             shape_restored(),
             scale_depends_on_tails(),
+            real_noise::heavier_than_gaussian(),
         ],
     }
 }

@@ -4,6 +4,7 @@ pub mod about;
 mod adaptive;
 mod adaptive_ratio;
 mod batch_size;
+mod by_seed;
 mod capacity;
 mod cells;
 mod comparison_laplace;
@@ -34,6 +35,7 @@ mod high_fisher_success;
 mod implicit_jeffreys;
 mod jeffreys_density;
 mod kfac;
+mod kfac_accuracy;
 mod kfac_condition;
 mod kfac_consistency;
 mod kfac_correlations;
@@ -43,6 +45,9 @@ mod kfac_exact_linear;
 mod kfac_invariance;
 mod kfac_memory;
 mod kfac_parameterisation;
+mod kfac_runs;
+mod kfac_sharper;
+mod kfac_stall;
 mod kfac_trigger;
 mod kfac_weighting;
 mod kl_information;
@@ -177,6 +182,9 @@ fn examined() -> Vec<Claim> {
         kfac_parameterisation::claim(),
         kfac_weighting::claim(),
         kfac_crossing::claim(),
+        kfac_sharper::claim(),
+        kfac_accuracy::claim(),
+        kfac_stall::claim(),
         kfac_exact_linear::claim(),
         kfac_cost::claim(),
         kfac_memory::claim(),

@@ -63,7 +63,8 @@ fn rank_correlation(runs: &Runs, curve: &Curve, batch_size: usize) -> Option<f64
     pearson(&ranks(&values?), &ranks(&curve.accuracies()))
 }
 
-fn ranks(values: &[f64]) -> Vec<f64> {
+/// The rank of every value; ties share their mean rank.
+pub fn ranks(values: &[f64]) -> Vec<f64> {
     let below = |v: f64| values.iter().filter(|&&w| w < v).count() as f64;
     let same = |v: f64| values.iter().filter(|&&w| w == v).count() as f64;
     values

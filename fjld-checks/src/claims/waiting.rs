@@ -101,24 +101,6 @@ const WAITING: &[Waiting] = &[
         "The theory takes parameters to be continuous and does not apply to a discrete search for architectures.",
         "it is a limit that the document sets to itself: there is nothing within it to examine",
     ),
-    not_run(
-        "kfac-accuracy",
-        (505, "Comparison: Diagonal vs K-FAC", "stated"),
-        "The Kronecker form shows the transition more accurately than the diagonal one, and correlates with test accuracy earlier.",
-        "both forms have to be measured at every reading of repeated training runs with their controls, and the scenario measures the plain one; accurate is to be told by where each first exceeds 1 against where test accuracy rises",
-    ),
-    not_run(
-        "kfac-stall",
-        (512, "Comparison: Diagonal vs K-FAC", "stated"),
-        "Where the diagonal C lingers between 0.8 and 1.2, the Kronecker form tells more.",
-        "runs have to be found in which the plain ratio stays between 0.8 and 1.2 over many readings, at a stated batch, and the factored one measured beside it; the scenario measures the plain one",
-    ),
-    not_run(
-        "kfac-sharper",
-        (536, "Validation Protocol", "stated"),
-        "Estimates of C in the Kronecker form vary less than in the diagonal one, and pass 1 sooner.",
-        "both forms have to be measured from many independent samples of one size at every reading of training runs, to compare their relative variances and first readings above 1; no scenario does that yet (that the factored one need not pass 1 at all is judged by kfac-crossing)",
-    ),
     not_testable(
         "future-work",
         (541, "Future Work", "stated"),

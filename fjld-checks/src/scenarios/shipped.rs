@@ -22,11 +22,16 @@ const SHIPPED: &[(&str, &str)] = &[
     shipped!("faq"),
     shipped!("gpt"),
     shipped!("gpt-shakespeare"),
+    shipped!("heavy-tails"),
+    shipped!("kfac-modular"),
+    shipped!("kfac-sharper"),
     shipped!("lottery"),
     shipped!("mnist-mlp"),
     shipped!("modular-embedding"),
     shipped!("modular-grokking"),
+    shipped!("non-iid"),
     shipped!("optimisers"),
+    shipped!("quantisation"),
 ];
 
 /// The scenario of this name.
