@@ -22,6 +22,7 @@ pub mod information;
 pub mod kronecker;
 pub mod moments;
 pub mod planner;
+pub mod ranks;
 pub mod ratio;
 pub mod rng;
 

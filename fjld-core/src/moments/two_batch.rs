@@ -10,6 +10,7 @@
 //! Either is unbiased for one step and very noisy. Their ratio is not unbiased, so that the steps' means are taken first.
 
 use crate::error::{Error, Result};
+use crate::ranks::{self, Ranks};
 
 /// Accumulated squared norms at two batch sizes.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +96,47 @@ impl TwoBatch {
         Ok(())
     }
 
+    /// Adds a step of data-parallel training, in which every rank has the mean gradient of its `b` examples and all together that of
+    /// `B = b * ranks`: `own_norm` is this rank's `|g_b|^2`, and `big_norm` that of the mean over ranks, which all of them have after the
+    /// step's own all-reduce. A message of one number.
+    ///
+    /// # Errors
+    /// As [`TwoBatch::push`]; when `B` is not `b` times the number of ranks, or the numbers can not be brought together. A norm that one
+    /// rank may not push is refused on all.
+    pub fn push_ranks(&mut self, ranks: &impl Ranks, own_norm: f64, big_norm: f64) -> Result<()> {
+        if self.small * ranks.size() as u64 != self.big {
+            return Err(Error::OutOfRange {
+                name: "the big batch size",
+                value: self.big as f64,
+                accepted: "the small one times the number of ranks",
+            });
+        }
+        // a negative norm must not hide in the sum of the others
+        let own_norm = if own_norm >= 0.0 { own_norm } else { f64::NAN };
+        let mut sum = [own_norm];
+        ranks.add(&mut sum)?;
+        self.push(sum[0] / ranks.size() as f64, big_norm)
+    }
+
+    /// Adds up the steps that every rank has taken in, and leaves them on each. Messages of three numbers.
+    ///
+    /// # Errors
+    /// When the ranks' batch sizes differ, or the numbers can not be brought together.
+    pub fn all_reduce(&mut self, ranks: &impl Ranks) -> Result<()> {
+        ranks::agree(ranks, "the small batch size", self.small)?;
+        ranks::agree(ranks, "the big batch size", self.big)?;
+        let steps = self.steps as f64;
+        let mut sums = [steps, steps * self.small_norm, steps * self.big_norm];
+        ranks.add(&mut sums)?;
+        let [steps, small, big] = sums;
+        if steps > 0.0 {
+            self.steps = steps as u64;
+            self.small_norm = small / steps;
+            self.big_norm = big / steps;
+        }
+        Ok(())
+    }
+
     /// How many steps were taken in.
     pub fn steps(&self) -> u64 {
         self.steps
@@ -142,6 +184,7 @@ impl TwoBatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ranks::on_threads;
     use approx::assert_relative_eq;
 
     #[test]
@@ -171,6 +214,40 @@ mod tests {
             let scale = both.noise_scale().expect("both are positive");
             assert_relative_eq!(scale, noise / signal, max_relative = 1e-12);
             assert_eq!(both.steps(), 81);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn ranks_that_share_a_step_or_hold_steps_of_their_own_give_what_one_rank_would() -> Result<()> {
+        let mut alone = TwoBatch::new(2, 6)?;
+        alone.push(4.0, 2.0)?;
+        alone.push(5.0, 3.0)?;
+        for found in on_threads(3, |ranks| {
+            let own = ranks.rank() as f64 - 1.0;
+            let mut together = TwoBatch::new(2, 6)?;
+            together.push_ranks(ranks, 4.0 + own, 2.0)?;
+            together.push_ranks(ranks, 5.0 - own, 3.0)?;
+            // the same two steps, one on the first rank and one on the last
+            let mut apart = TwoBatch::new(2, 6)?;
+            match ranks.rank() {
+                0 => apart.push(4.0, 2.0)?,
+                1 => {}
+                _ => apart.push(5.0, 3.0)?,
+            }
+            apart.all_reduce(ranks)?;
+            let refused = together.push_ranks(ranks, own, 1.0).is_err();
+            let unfit = TwoBatch::new(2, 8)?.push_ranks(ranks, 1.0, 1.0).is_err();
+            let others = TwoBatch::new(2, 7 + ranks.rank() as u64)?.all_reduce(ranks);
+            assert!(refused && unfit && others.is_err());
+            Ok::<_, Error>([together, apart])
+        }) {
+            for both in found? {
+                assert_eq!(both.steps(), 2);
+                let gap = |a: Option<f64>, b: Option<f64>| a.expect("steps") - b.expect("steps");
+                assert_eq!(gap(both.signal(), alone.signal()), 0.0);
+                assert_eq!(gap(both.noise(), alone.noise()), 0.0);
+            }
         }
         Ok(())
     }
