@@ -117,6 +117,16 @@ pub enum Error {
         /// The parameter's name.
         name: String,
     },
+    /// Ranks that take part in one operation must agree.
+    #[error("{what} is {value} on rank {rank}; it must be the same on every rank")]
+    RanksDiffer {
+        /// What must be the same.
+        what: &'static str,
+        /// This rank.
+        rank: usize,
+        /// What it has.
+        value: u64,
+    },
     /// A pass that can not be measured exactly.
     #[error("{0}")]
     Capture(String),

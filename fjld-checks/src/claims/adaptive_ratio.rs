@@ -11,7 +11,7 @@ use super::runs::Runs;
 use super::{Claim, Origin, Sentence, cells, crossing, ratio_tracks_accuracy};
 use crate::evidence::kernels::TOLERATED_FAILURES;
 use crate::evidence::{Bench, Check, Draw, Finding, Kind, Planted, Role, Size, Spec, Worlds};
-use crate::scenarios::measurement::{Estimator, Value};
+use crate::scenarios::measurement::{Estimator, Unit, Value, View};
 use crate::scenarios::optimiser::Rule;
 use crate::scenarios::optimisers::{Reading as Read, Row};
 use crate::scenarios::shipped;
@@ -82,11 +82,8 @@ impl Gradients {
 fn runs(rows: &[Row], ratio: fn(&Read) -> Option<f64>) -> Runs {
     let own = rows.iter().filter(|row| row.rule == Rule::AdamW);
     let curve = |(k, row): (usize, &Row)| Curve {
-        item: Item {
-            // a plain run and its control stand next to each other
-            seed: k as u64 / 2,
-            control: row.control,
-        },
+        // a plain run and its control stand next to each other
+        item: Item::new(k as u64 / 2, row.control),
         readings: row
             .readings
             .iter()
@@ -97,6 +94,7 @@ fn runs(rows: &[Row], ratio: fn(&Read) -> Option<f64>) -> Runs {
                 values: BATCHES
                     .map(|batch_size| Value {
                         estimator: Estimator::PerExample,
+                        unit: Unit::Example,
                         batch_size,
                         c: ratio(reading).map(|c| c * batch_size as f64),
                         interval: None,
@@ -115,7 +113,7 @@ fn runs(rows: &[Row], ratio: fn(&Read) -> Option<f64>) -> Runs {
         runs,
         controls,
         batch_sizes: BATCHES.to_vec(),
-        estimator: Estimator::PerExample,
+        view: View::of_examples(Estimator::PerExample),
         test_examples: first.map_or(1, |row| row.test_examples),
         classes: first.map_or(2, |row| row.classes),
     }

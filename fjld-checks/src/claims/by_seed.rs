@@ -5,9 +5,7 @@ use super::runs::Fate;
 use crate::error::Result;
 use crate::evidence::kernels::{RunTest, TOLERATED_FAILURES};
 use crate::evidence::ledger::Rates;
-use crate::evidence::{
-    Bench, Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds,
-};
+use crate::evidence::{Bench, Check, Draw, Finding, Kind, Planted, Role, Size, Spec, Worlds};
 use serde::de::DeserializeOwned;
 
 /// The seeds of these studies at the standard tier, which a test holds them to.
@@ -105,6 +103,7 @@ pub fn middle(values: impl IntoIterator<Item = f64>) -> f64 {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::evidence::Outcome;
     use crate::scenarios::{Scenario, shipped};
     use crate::tier::Tier;
     use fjld_core::rng::Seed;

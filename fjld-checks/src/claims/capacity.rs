@@ -11,7 +11,6 @@ use super::cells::{self, Cell, Judged};
 use super::crossing::crossing;
 use super::runs::Fate;
 use crate::evidence::kernels::TOLERATED_FAILURES;
-use crate::evidence::ledger::Rates;
 use crate::evidence::{
     Bench, Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds,
 };

@@ -12,9 +12,9 @@ use super::kfac_runs::{
 };
 use super::kfac_sharper::sooner;
 use super::ratio_tracks_accuracy::ranks;
-use crate::evidence::over_seeds::pearson;
 use super::runs::Fate;
 use super::{Claim, Origin, Sentence};
+use crate::evidence::over_seeds::pearson;
 use crate::evidence::{Check, Draw, Finding, Role};
 use crate::scenarios::kfac_sharper::forms::Form;
 

@@ -156,7 +156,8 @@ fn examine(runs: &Runs, draw: &Draw) -> Finding {
         .map(|(k, &step)| cell(runs, k, step))
         .collect();
     let sentence = "C tells winners from losers";
-    let mut finding = cells::judge(&cells, draw, sentence).with_scope("C is read before", |c| cells[c].name.clone());
+    let mut finding = cells::judge(&cells, draw, sentence)
+        .with_scope("C is read before", |c| cells[c].name.clone());
     finding.cases = runs.0.iter().map(Vec::len).sum::<usize>() as u64;
     finding
 }

@@ -209,7 +209,10 @@ fn cell(runs: &Runs, kind: Training) -> Cell {
             shown(by_loss[1]),
             shown(below_one(runs, Some(kind), true))
         ),
-        ..Cell::new(format!("the {}", kind.name()), runs.0.iter().map(|run| fate(run, kind)).map(Some))
+        ..Cell::new(
+            format!("the {}", kind.name()),
+            runs.0.iter().map(|run| fate(run, kind)).map(Some),
+        )
     }
 }
 
@@ -232,7 +235,8 @@ const TRAINING_BATCH: f64 = 64.0;
 fn examine(runs: &Runs, draw: &Draw) -> Finding {
     let cells = Training::PLATEAUS.map(|kind| cell(runs, kind));
     let sentence = "C shows the plateau";
-    let mut finding = cells::judge(&cells, draw, sentence).with_scope("the plateau is", |c| cells[c].name.clone());
+    let mut finding = cells::judge(&cells, draw, sentence)
+        .with_scope("the plateau is", |c| cells[c].name.clone());
     let readings = runs.0.iter().flatten().map(|row| row.readings.len());
     finding.cases = readings.sum::<usize>() as u64;
     // learning that goes on with a C below 1 is what the threshold would call a plateau

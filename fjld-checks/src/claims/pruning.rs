@@ -112,7 +112,10 @@ impl Networks {
                 average(Method::Random),
                 average(Method::Magnitude)
             ),
-            ..Cell::new(format!("{}% of C", 100.0 * little), fates.into_iter().map(Some))
+            ..Cell::new(
+                format!("{}% of C", 100.0 * little),
+                fates.into_iter().map(Some),
+            )
         }
     }
 }
@@ -123,7 +126,8 @@ fn examine(networks: &Networks, draw: &Draw) -> Finding {
     levels.dedup();
     let cells: Vec<Cell> = levels.into_iter().map(|l| networks.cell(l)).collect();
     let sentence = "the weights of little contribution can be pruned";
-    let mut finding = cells::judge(&cells, draw, sentence).with_scope("little means", |c| cells[c].name.clone());
+    let mut finding =
+        cells::judge(&cells, draw, sentence).with_scope("little means", |c| cells[c].name.clone());
     finding.cases = networks.runs.iter().map(Vec::len).sum::<usize>() as u64;
     finding
 }

@@ -2,9 +2,8 @@
 
 use super::cells::{self, Cell};
 use crate::evidence::kernels::TOLERATED_FAILURES;
-use crate::evidence::ledger::Rates;
 use crate::evidence::over_seeds::OverSeeds;
-use crate::evidence::{Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds};
+use crate::evidence::{Check, Draw, Finding, Kind, Planted, Role, Size, Spec, Worlds};
 use crate::scenarios::measurement::{Estimator, Unit, Value, View};
 use crate::scenarios::shipped;
 use crate::scenarios::store::Evidence;
@@ -281,6 +280,8 @@ impl Runs {
         let cells: Vec<Cell> = self.batch_sizes.iter().map(cell).collect();
         let mut judged = cells::judge(&cells, draw, sentence);
         judged.finding.cases = (self.runs.len() + self.controls.len()) as u64;
-        judged.with_scope("the measurement batch is", |c| self.batch_sizes[c].to_string())
+        judged.with_scope("the measurement batch is", |c| {
+            self.batch_sizes[c].to_string()
+        })
     }
 }

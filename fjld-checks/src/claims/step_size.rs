@@ -133,7 +133,10 @@ fn cell(trainings: &Trainings, rate: f64) -> Cell {
             told[1],
             constant.map_or("undefined".into(), |loss| format!("{loss:.3}"))
         ),
-        ..Cell::new(format!("step size {rate}"), each(fate).into_iter().map(Some))
+        ..Cell::new(
+            format!("step size {rate}"),
+            each(fate).into_iter().map(Some),
+        )
     }
 }
 
@@ -151,7 +154,8 @@ fn examine(trainings: &Trainings, draw: &Draw) -> Finding {
         "C is measured at batch {} and training begins with",
         trainings.batch_size
     );
-    let mut finding = cells::judge(&cells, draw, sentence).with_scope(&place, |c| cells[c].name.clone());
+    let mut finding =
+        cells::judge(&cells, draw, sentence).with_scope(&place, |c| cells[c].name.clone());
     let of_batch = |r: &&Trained| r.batch_size == trainings.batch_size;
     finding.cases = trainings.runs.iter().flatten().filter(of_batch).count() as u64;
     finding

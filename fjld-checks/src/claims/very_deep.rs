@@ -4,7 +4,6 @@ use super::cells::{self, Cell};
 use super::runs::Fate;
 use super::{Claim, Origin, Sentence};
 use crate::evidence::kernels::TOLERATED_FAILURES;
-use crate::evidence::ledger::Rates;
 use crate::evidence::{
     Bench, Check, Draw, Finding, Kind as CheckKind, Planted, Role, Size, Spec, Worlds,
 };

@@ -16,8 +16,6 @@ struct Waiting {
     unexamined: Unexamined,
 }
 
-const NO_SCENARIO: &str = "it takes training runs, and no scenario trains this yet";
-
 /// Why a claim has no checks; `None` where it has some.
 pub fn unexamined(id: &str) -> Option<Unexamined> {
     let claim = WAITING.iter().find(|claim| claim.id == id);
@@ -42,22 +40,6 @@ pub(super) fn claims() -> Vec<Claim> {
         checks: Vec::new(),
     });
     claims.collect()
-}
-
-const fn not_run(
-    id: &'static str,
-    (line, section, status): (u32, &'static str, &'static str),
-    statement: &'static str,
-    missing: &'static str,
-) -> Waiting {
-    Waiting {
-        id,
-        line,
-        section,
-        status,
-        statement,
-        unexamined: Unexamined::NotRun(missing),
-    }
 }
 
 const fn not_testable(

@@ -1,7 +1,8 @@
 //! Training runs to look at: `C` and accuracy, and the noise scale. Any training scenario has these pictures, from its curves alone.
 
 use super::curve::Control;
-use super::measurement::Estimator;
+use super::curve::Item;
+use super::measurement::{Estimator, View};
 use super::store::Evidence;
 use super::training::Curve;
 use crate::evidence::picture::{
@@ -73,7 +74,8 @@ fn arms(evidence: &Evidence) -> Vec<Arm<'_>> {
         curves: evidence
             .curves
             .iter()
-            .filter(|c| c.item.control == control)
+            // at the learning rate that verdicts rest on
+            .filter(|c| c.item == Item::new(c.item.seed, control))
             .collect(),
     };
     controls.into_iter().enumerate().map(of).collect()
@@ -129,7 +131,9 @@ fn steps() -> Axis {
 /// `C` by an estimator at a batch, where it has a logarithm.
 fn ratio(estimator: Estimator, batch: usize) -> impl Fn(&Curve, usize) -> Option<f64> {
     move |curve, k| {
-        let c = curve.readings[k].value(estimator, batch)?.c?;
+        let c = curve.readings[k]
+            .value(View::of_examples(estimator), batch)?
+            .c?;
         (c > 0.0).then_some(c)
     }
 }
@@ -307,8 +311,8 @@ fn noise_scale(evidence: &Evidence, arms: &[Arm]) -> Option<(Panel, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::measurement::Value;
-    use super::super::training::{Item, Reading};
+    use super::super::measurement::{Unit, Value};
+    use super::super::training::Reading;
     use super::*;
 
     fn evidence() -> Evidence {
@@ -318,18 +322,21 @@ mod tests {
             loss: 1.0,
             values: vec![Value {
                 estimator: Estimator::PerExample,
+                unit: Unit::Example,
                 batch_size: 1,
                 c,
                 interval: None,
             }],
         };
         let curve = |seed, control, last| Curve {
-            item: Item { seed, control },
+            item: Item::new(seed, control),
             readings: vec![reading(0, Some(0.1)), reading(1, None), reading(4, last)],
         };
         Evidence {
             scenario: "made-up".into(),
             batch_sizes: vec![1, 16],
+            units: vec![Unit::Example],
+            learning_rate: 0.1,
             test_examples: 100,
             classes: 10,
             curves: vec![

@@ -36,6 +36,7 @@ static REPORT: LazyLock<Report> = LazyLock::new(|| match std::env::var_os("FJLD_
             folder: None,
             data: None,
             binding: None,
+            device: candle_core::Device::Cpu,
         })
         .expect("these are claims");
         pictures::add(&mut audit).expect("they have pictures");

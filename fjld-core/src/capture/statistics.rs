@@ -6,6 +6,7 @@
 use super::request::Unit;
 use crate::error::{Error, Result};
 use crate::moments::{FullMoments, Moments};
+use crate::ranks::{self, Ranks};
 use crate::ratio::{Estimates, Ratio, Undefined};
 use candle_core::{DType, Tensor};
 use faer::{Mat, Side};
@@ -59,6 +60,20 @@ pub struct Share {
 }
 
 impl Share {
+    /// Of the parts together: all parameters, or those of a layer.
+    pub fn sum(name: &str, parts: &[Self]) -> Self {
+        let mut sum = Self {
+            name: name.to_owned(),
+            coordinates: 0,
+            samples: parts.first().map_or(0, |part| part.samples),
+            signal: 0.0,
+            noise: 0.0,
+            rounding_floor: 0.0,
+        };
+        parts.iter().for_each(|part| sum.add(part));
+        sum
+    }
+
     /// `signal / noise - 1/n`; `None` where the noise vanished against rounding.
     pub fn debiased(&self) -> Option<f64> {
         (self.noise > self.rounding_floor)
@@ -122,17 +137,36 @@ impl ParameterStatistics {
     /// # Errors
     /// With fewer than two draws, or when candle fails.
     pub fn share(&self) -> Result<Share> {
-        let n = at_least_two(self.squared_norms.len())?;
         let sum = super::reduce::squares(&self.sum.unsqueeze(0)?)?[0] * self.scale * self.scale;
-        let squares: f64 = self.squared_norms.iter().sum();
+        let squares = self.squared_norms.iter().sum();
+        self.share_of(self.squared_norms.len(), sum, squares, self.resolution)
+    }
+
+    /// Signal, noise and rounding of `draws` with this squared norm of their sum and sum of their squared norms.
+    fn share_of(&self, draws: usize, sum: f64, squares: f64, resolution: f64) -> Result<Share> {
+        let n = at_least_two(draws)?;
         Ok(Share {
             name: self.name.clone(),
             coordinates: self.sum.elem_count(),
-            samples: self.squared_norms.len() as u64,
+            samples: draws as u64,
             signal: sum / (n * n),
             noise: ((squares - sum / n) / (n - 1.0)).max(0.0),
-            rounding_floor: ROUNDINGS * self.resolution * squares / (n - 1.0),
+            rounding_floor: ROUNDINGS * resolution * squares / (n - 1.0),
         })
+    }
+
+    /// As [`ParameterStatistics::share`], of the draws of all ranks.
+    fn all_reduce(&self, ranks: &impl Ranks) -> Result<Share> {
+        let coordinates = self.sum.elem_count();
+        ranks::agree(ranks, "the number of coordinates", coordinates as u64)?;
+        let mut sums: Vec<f64> = wide(&self.sum, self.scale)?.to_vec1()?;
+        sums.push(self.squared_norms.iter().sum());
+        sums.push(self.squared_norms.len() as f64);
+        ranks.add(&mut sums)?;
+        let (sum, rest) = sums.split_at(coordinates);
+        let sum = sum.iter().map(|s| s * s).sum();
+        let resolution = ranks::largest(ranks, self.resolution)?;
+        self.share_of(rest[1] as usize, sum, rest[0], resolution)
     }
 
     fn merge(&mut self, other: &Self) -> Result<()> {
@@ -234,18 +268,9 @@ impl Statistics {
     /// # Errors
     /// With fewer than two draws, or when candle fails.
     pub fn whole(&self) -> Result<Share> {
-        let mut whole = Share {
-            name: "all parameters".into(),
-            coordinates: 0,
-            samples: self.samples(),
-            signal: 0.0,
-            noise: 0.0,
-            rounding_floor: 0.0,
-        };
-        for parameter in &self.parameters {
-            whole.add(&parameter.share()?);
-        }
-        Ok(whole)
+        let shares = self.parameters.iter().map(ParameterStatistics::share);
+        let shares: Vec<Share> = shares.collect::<Result<_>>()?;
+        Ok(Share::sum("all parameters", &shares))
     }
 
     /// `|g_i|^2` over all parameters, one for each draw.
@@ -344,6 +369,22 @@ impl Statistics {
             moments.push(&row)?;
         }
         Ok(Some(moments))
+    }
+
+    /// Signal and noise of every parameter over the draws of all ranks, in the order of the list that was measured: [`Share::sum`] gives
+    /// those of the whole. Shards may be of any sizes; a message of `d` numbers and four a parameter.
+    ///
+    /// # Errors
+    /// When the ranks' parameters differ, with fewer than two draws on all ranks together, or when the numbers can not be brought
+    /// together.
+    pub fn all_reduce(&self, ranks: &impl Ranks) -> Result<Vec<Share>> {
+        ranks::agree(
+            ranks,
+            "the number of parameters",
+            self.parameters.len() as u64,
+        )?;
+        let own = self.parameters.iter();
+        own.map(|parameter| parameter.all_reduce(ranks)).collect()
     }
 
     /// Adds the draws of another batch of the same model. Sums go on in `f64`. Measured inner products are lost: those between draws of

@@ -1,11 +1,12 @@
 //! The factors `A` and `G` of a layer's block, streaming.
 
 use super::data::Data;
-use super::{Block, Damping};
+use super::{Block, Compression, Damping};
 use crate::capture::LayerPair;
 use crate::error::{Error, Result};
 use crate::fisher::tensors::to_host;
 use crate::fisher::{Dense, Foof, Kronecker};
+use crate::ranks::{self, Ranks};
 use faer::{Mat, Scale};
 
 /// What the factors of a layer make of its positions: example `i`'s gradient is `sum_t g_it a_it'`, and no Kronecker product holds the
@@ -179,6 +180,29 @@ impl Factors {
         Ok(data)
     }
 
+    /// Adds up what every rank has seen of this layer, and leaves it on each. Messages of `in^2 + out^2` numbers.
+    ///
+    /// # Errors
+    /// When the layer's sides differ between ranks, or the numbers can not be brought together.
+    pub fn all_reduce(&mut self, ranks: &impl Ranks) -> Result<()> {
+        let (inputs, outputs) = (self.sums.inputs.nrows(), self.sums.gradients.nrows());
+        ranks::agree(ranks, "the number of inputs", inputs as u64)?;
+        ranks::agree(ranks, "the number of outputs", outputs as u64)?;
+        let Sums {
+            inputs,
+            input_weight,
+            gradients,
+            examples,
+            positions,
+        } = &mut self.sums;
+        ranks::add_matrix(ranks, inputs)?;
+        ranks::add_matrix(ranks, gradients)?;
+        let mut weights = [*input_weight, *examples, *positions];
+        ranks.add(&mut weights)?;
+        [*input_weight, *examples, *positions] = weights;
+        Ok(())
+    }
+
     /// Adds everything that `other` has seen.
     ///
     /// # Errors
@@ -197,6 +221,29 @@ impl Factors {
         }
         self.sums.add(&other.sums);
         Ok(())
+    }
+
+    /// The factors as they arrive elsewhere, and in how many bytes: what a server merges in place of the whole ones.
+    ///
+    /// # Errors
+    /// As [`Compression::send`].
+    pub fn send(&self, compression: Compression) -> Result<(Self, usize)> {
+        let within = |e: Error| e.within(&self.layer);
+        let (inputs, input_bytes) = compression
+            .send(self.sums.inputs.as_ref())
+            .map_err(within)?;
+        let gradients = self.sums.gradients.as_ref();
+        let (gradients, gradient_bytes) = compression.send(gradients).map_err(within)?;
+        let arrived = Self {
+            sums: Sums {
+                inputs,
+                gradients,
+                ..self.sums.clone()
+            },
+            ..self.clone()
+        };
+        // the three weights besides
+        Ok((arrived, input_bytes + gradient_bytes + 24))
     }
 
     /// Gives everything pushed so far the weight `keep` relative to what comes. Called before each push it makes exponential means; they

@@ -6,6 +6,8 @@
 //! A folded sketch therefore widens the interval once the effective rank exceeds `WIDTH`, and never narrows it in expectation.
 
 use super::Sample;
+use crate::error::Result;
+use crate::ranks::{self, Ranks};
 
 /// Places a row is folded onto.
 const WIDTH: usize = 2048;
@@ -74,6 +76,37 @@ impl Blocks {
         self.halve_when_full();
     }
 
+    /// The blocks of all ranks, rank after rank: each joins neighbours first until all of them together are as many as one may keep.
+    pub fn all_reduce(&mut self, ranks: &impl Ranks) -> Result<()> {
+        while self.counts.len() > (BLOCKS / ranks.size()).max(1) {
+            self.halve();
+        }
+        let kept = ranks::gather(ranks, &[self.counts.len() as f64])?;
+        let of_ranks = |ranks: &[f64]| ranks.iter().sum::<f64>() as usize;
+        let (before, all) = (of_ranks(&kept[..ranks.rank()]), of_ranks(&kept));
+        // `each` numbers a block
+        let among_all = |own: &[f64], each: usize| -> Result<Vec<f64>> {
+            let mut numbers = vec![0.0; all * each];
+            numbers[before * each..][..own.len()].copy_from_slice(own);
+            ranks.add(&mut numbers)?;
+            Ok(numbers)
+        };
+        let counts: Vec<f64> = self.counts.iter().map(|&count| count as f64).collect();
+        let counts = among_all(&counts, 1)?;
+        let within = among_all(&self.within, 1)?;
+        let sums = among_all(&self.sums, self.width)?;
+        let rows_per_block = ranks::largest(ranks, self.rows_per_block as f64)?;
+        *self = Self {
+            width: self.width,
+            rows_per_block: rows_per_block as u64,
+            counts: counts.into_iter().map(|count| count as u64).collect(),
+            within,
+            sums,
+        };
+        self.halve_when_full();
+        Ok(())
+    }
+
     /// Adds rows with the given count, within-scatter and sum to block `index`.
     fn join(&mut self, index: usize, count: u64, within: f64, sum: &[f64]) {
         let (a, b) = (self.counts[index] as f64, count as f64);
@@ -83,19 +116,23 @@ impl Blocks {
         self.counts[index] += count;
     }
 
-    /// Joins neighbours pair by pair while there are more blocks than are kept.
     fn halve_when_full(&mut self) {
         while self.counts.len() > BLOCKS {
-            let old = std::mem::replace(self, Self::new(self.width));
-            self.rows_per_block = old.rows_per_block * 2;
-            for (index, sum) in old.sums.chunks_exact(old.width).enumerate() {
-                if index % 2 == 0 {
-                    self.counts.push(old.counts[index]);
-                    self.within.push(old.within[index]);
-                    self.sums.extend(sum);
-                } else {
-                    self.join(index / 2, old.counts[index], old.within[index], sum);
-                }
+            self.halve();
+        }
+    }
+
+    /// Joins neighbours pair by pair.
+    fn halve(&mut self) {
+        let old = std::mem::replace(self, Self::new(self.width));
+        self.rows_per_block = old.rows_per_block * 2;
+        for (index, sum) in old.sums.chunks_exact(old.width).enumerate() {
+            if index % 2 == 0 {
+                self.counts.push(old.counts[index]);
+                self.within.push(old.within[index]);
+                self.sums.extend(sum);
+            } else {
+                self.join(index / 2, old.counts[index], old.within[index], sum);
             }
         }
     }

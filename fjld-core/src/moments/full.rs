@@ -1,6 +1,8 @@
 //! The whole covariance matrix, for small `d`.
 
+use super::reduce_mean_and_scatter;
 use crate::error::{Error, Result};
+use crate::ranks::{self, Ranks};
 use faer::Mat;
 
 /// Streaming mean and full covariance of samples, in `O(d^2)` memory.
@@ -61,6 +63,21 @@ impl FullMoments {
         Ok(())
     }
 
+    /// Adds up what every rank has seen, and leaves it on each. Messages of `O(d^2)` numbers.
+    ///
+    /// # Errors
+    /// When the ranks' dimensions differ, or the numbers can not be brought together.
+    pub fn all_reduce(&mut self, ranks: &impl Ranks) -> Result<()> {
+        let d = self.mean.len();
+        ranks::agree(ranks, "the dimension", d as u64)?;
+        let scatter = &mut self.scatter;
+        self.count = reduce_mean_and_scatter(ranks, self.count, &mut self.mean, |gap, own| {
+            *scatter += Mat::from_fn(d, d, |i, j| own * (gap[i] * gap[j]));
+            ranks::add_matrix(ranks, scatter)
+        })?;
+        Ok(())
+    }
+
     /// The number of samples, `n`.
     pub fn count(&self) -> u64 {
         self.count
@@ -93,8 +110,40 @@ impl FullMoments {
 mod tests {
     use super::*;
     use crate::moments::Moments;
+    use crate::ranks::on_threads;
     use crate::rng::{Seed, standard_normals};
     use approx::assert_relative_eq;
+
+    #[test]
+    fn over_ranks_the_covariance_is_that_of_all_samples_and_stays_symmetric() -> Result<()> {
+        let (n, d) = (23, 4);
+        let mut draws = standard_normals(&mut Seed::root(3).generator(), n * d);
+        draws.iter_mut().for_each(|x| *x += 100.0);
+        let of = |rows: &[f64]| -> Result<FullMoments> {
+            let mut full = FullMoments::new(d)?;
+            rows.chunks(d).try_for_each(|row| full.push(row))?;
+            Ok(full)
+        };
+        let whole = of(&draws)?.covariance()?;
+        for found in on_threads(3, |ranks| {
+            let own = [0, 1, 5, n][ranks.rank()] * d..[0, 1, 5, n][ranks.rank() + 1] * d;
+            let mut full = of(&draws[own])?;
+            full.all_reduce(ranks)?;
+            Ok::<_, Error>((full.count(), full.covariance()?))
+        }) {
+            let (count, covariance) = found?;
+            assert_eq!(count, n as u64);
+            for i in 0..d {
+                for j in 0..d {
+                    // means of 100 take four digits of the products
+                    let gap = (covariance[(i, j)] - whole[(i, j)]).abs();
+                    assert!(gap < 1e-11, "{gap}");
+                    assert_eq!(covariance[(i, j)], covariance[(j, i)]);
+                }
+            }
+        }
+        Ok(())
+    }
 
     #[test]
     fn the_diagonal_is_that_of_the_streaming_moments_and_a_copied_coordinate_is_fully_correlated()

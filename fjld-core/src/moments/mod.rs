@@ -21,6 +21,7 @@ pub use tyler::tyler_shape;
 pub use window::{ExponentialMoments, Window};
 
 use crate::error::{Error, Result};
+use crate::ranks::{self, Ranks};
 use blocks::Blocks;
 use candle_core::{DType, Tensor};
 use columns::{COLUMNS, accumulate, first_not_finite};
@@ -201,6 +202,23 @@ impl Moments {
         Ok(())
     }
 
+    /// Adds up what every rank has seen, and leaves it on each: with the means first and then the scatter about the common mean, which
+    /// costs no digits whatever the mean. Messages of `O(d)` numbers, and of the bounded store for the interval.
+    ///
+    /// # Errors
+    /// When the ranks' dimensions differ, or the numbers can not be brought together.
+    pub fn all_reduce(&mut self, ranks: &impl Ranks) -> Result<()> {
+        ranks::agree(ranks, "the dimension", self.dimension() as u64)?;
+        self.resolution = ranks::largest(ranks, self.resolution)?;
+        self.blocks.all_reduce(ranks)?;
+        self.count = reduce_mean_and_scatter(ranks, self.count, &mut self.mean, |gap, own| {
+            let scatter = self.scatter.iter_mut().zip(gap);
+            scatter.for_each(|(s, g)| *s += own * g * g);
+            ranks.add(&mut self.scatter)
+        })?;
+        Ok(())
+    }
+
     /// The number of samples, `n`.
     pub fn count(&self) -> u64 {
         self.count
@@ -278,6 +296,28 @@ impl Moments {
     }
 }
 
+/// Replaces a rank's mean by that of all; `scatter` is given this rank's gap between the two and its count, in between. Returns the count
+/// of all ranks.
+fn reduce_mean_and_scatter(
+    ranks: &impl Ranks,
+    count: u64,
+    mean: &mut [f64],
+    scatter: impl FnOnce(&[f64], f64) -> Result<()>,
+) -> Result<u64> {
+    let own = count as f64;
+    let mut total = [own];
+    ranks.add(&mut total)?;
+    if total[0] == 0.0 {
+        return Ok(0);
+    }
+    let mut common: Vec<f64> = mean.iter().map(|m| m * (own / total[0])).collect();
+    ranks.add(&mut common)?;
+    let gap: Vec<f64> = mean.iter().zip(&common).map(|(m, c)| m - c).collect();
+    mean.copy_from_slice(&common);
+    scatter(&gap, own)?;
+    Ok(total[0] as u64)
+}
+
 /// The weights of Chan's rule for joining `a` earlier and `b` later samples.
 struct MergeWeights {
     toward_new: f64,
@@ -305,6 +345,7 @@ impl MergeWeights {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ranks::on_threads;
     use crate::rng::{Seed, standard_normals};
     use approx::assert_relative_eq;
 
@@ -375,6 +416,70 @@ mod tests {
                 whole.squared_mean_norm(),
                 max_relative = 1e-13
             );
+        }
+        Ok(())
+    }
+
+    /// Rank `r` of `k` holds the rows from `r^2 n / k^2` on: shards of unequal sizes, the first of which may be empty.
+    fn shard(samples: &[f64], d: usize, rank: usize, size: usize) -> &[f64] {
+        let n = samples.len() / d;
+        let start = |r: usize| r * r * n / (size * size) * d;
+        &samples[start(rank)..start(rank + 1)]
+    }
+
+    #[test]
+    fn any_number_of_ranks_with_unequal_shards_is_left_with_what_one_rank_would_have() -> Result<()>
+    {
+        // a mean of 500 standard deviations; more coordinates than the interval's store has places, and more rows than it has blocks
+        for (n, d) in [(30, 7), (600, 2100)] {
+            let samples = draws(n, d, 500.0);
+            let of = |rows: &[f64]| -> Result<Moments> {
+                let mut moments = Moments::new(d)?;
+                moments.push_batch(rows)?;
+                Ok(moments)
+            };
+            let whole = of(&samples)?;
+            let alone = crate::Ratio::estimate(&whole, 0.95)?;
+            for size in [1, 2, 3, 8] {
+                let found = on_threads(size, |ranks| {
+                    let mut moments = of(shard(&samples, d, ranks.rank(), size))?;
+                    moments.all_reduce(ranks)?;
+                    Ok::<_, Error>(moments)
+                });
+                let found: Vec<Moments> = found.into_iter().collect::<Result<_>>()?;
+                for moments in &found {
+                    assert_eq!(moments.count(), n as u64);
+                    // sums of n terms about means of 500
+                    assert_relative_eq!(moments.trace()?, whole.trace()?, max_relative = 1e-12);
+                    let signal = whole.squared_mean_norm();
+                    assert_relative_eq!(moments.squared_mean_norm(), signal, max_relative = 1e-12);
+                    assert_eq!(moments.mean(), found[0].mean());
+                    let ratio = crate::Ratio::estimate(moments, 0.95)?
+                        .estimates
+                        .expect("noise");
+                    let (own, one) = (ratio.interval.expect("rows"), alone.estimates.clone());
+                    let one = one.expect("noise").interval.expect("rows");
+                    // its blocks are others, so that it is another estimate of the same ends
+                    assert_relative_eq!(own.low, one.low, max_relative = 0.1);
+                    assert_relative_eq!(own.high, one.high, max_relative = 0.1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn ranks_of_different_dimensions_are_refused_and_ranks_without_samples_have_none() -> Result<()>
+    {
+        for found in on_threads(2, |ranks| Moments::new(2 + ranks.rank())?.all_reduce(ranks)) {
+            assert!(matches!(found, Err(Error::RanksDiffer { .. })));
+        }
+        for found in on_threads(2, |ranks| {
+            let mut moments = Moments::new(2)?;
+            moments.all_reduce(ranks)?;
+            Ok::<_, Error>(moments.count())
+        }) {
+            assert_eq!(found?, 0);
         }
         Ok(())
     }

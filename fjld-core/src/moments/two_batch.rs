@@ -11,7 +11,9 @@
 //! is that of a ratio of two means (Fieller 1954, *Journal of the Royal Statistical Society* B 16). What may be exchanged without changing
 //! anything is a step: the interval holds what it says only where the model moves little over the steps taken in.
 
+use super::reduce_mean_and_scatter;
 use crate::error::{Error, Result};
+use crate::ranks::{self, Ranks};
 use crate::ratio::Interval;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -137,6 +139,48 @@ impl TwoBatch {
         (self.small, self.big)
     }
 
+    /// Adds a step of data-parallel training, in which every rank has the mean gradient of its `b` examples and all together that of
+    /// `B = b * ranks`: `own_norm` is this rank's `|g_b|^2`, and `big_norm` that of the mean over ranks, which all of them have after the
+    /// step's own all-reduce. A message of one number.
+    ///
+    /// # Errors
+    /// As [`TwoBatch::push`]; when `B` is not `b` times the number of ranks, or the numbers can not be brought together. A norm that one
+    /// rank may not push is refused on all.
+    pub fn push_ranks(&mut self, ranks: &impl Ranks, own_norm: f64, big_norm: f64) -> Result<()> {
+        if self.small * ranks.size() as u64 != self.big {
+            return Err(Error::OutOfRange {
+                name: "the big batch size",
+                value: self.big as f64,
+                accepted: "the small one times the number of ranks",
+            });
+        }
+        // a negative norm must not hide in the sum of the others
+        let own_norm = if own_norm >= 0.0 { own_norm } else { f64::NAN };
+        let mut sum = [own_norm];
+        ranks.add(&mut sum)?;
+        self.push(sum[0] / ranks.size() as f64, big_norm)
+    }
+
+    /// Adds up the steps that every rank has taken in, and leaves them on each. Messages of a few numbers.
+    ///
+    /// # Errors
+    /// When the ranks' batch sizes differ, or the numbers can not be brought together.
+    pub fn all_reduce(&mut self, ranks: &impl Ranks) -> Result<()> {
+        ranks::agree(ranks, "the small batch size", self.small)?;
+        ranks::agree(ranks, "the big batch size", self.big)?;
+        let mut means = [self.small_norm, self.big_norm];
+        let mut scatter = [self.small_scatter, self.big_scatter, self.joint_scatter];
+        self.steps = reduce_mean_and_scatter(ranks, self.steps, &mut means, |gap, own| {
+            let between = [gap[0] * gap[0], gap[1] * gap[1], gap[0] * gap[1]];
+            let pairs = scatter.iter_mut().zip(between);
+            pairs.for_each(|(s, gaps)| *s += own * gaps);
+            ranks.add(&mut scatter)
+        })?;
+        [self.small_norm, self.big_norm] = means;
+        [self.small_scatter, self.big_scatter, self.joint_scatter] = scatter;
+        Ok(())
+    }
+
     /// How many steps were taken in.
     pub fn steps(&self) -> u64 {
         self.steps
@@ -256,6 +300,7 @@ impl TwoBatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ranks::on_threads;
     use crate::rng::{Seed, standard_normals};
     use approx::assert_relative_eq;
 
@@ -286,6 +331,41 @@ mod tests {
             let scale = both.noise_scale().expect("both are positive");
             assert_relative_eq!(scale, noise / signal, max_relative = 1e-12);
             assert_eq!(both.steps(), 81);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn ranks_that_share_a_step_or_hold_steps_of_their_own_give_what_one_rank_would() -> Result<()> {
+        let mut alone = TwoBatch::new(2, 6)?;
+        alone.push(4.0, 2.0)?;
+        alone.push(5.0, 3.0)?;
+        for found in on_threads(3, |ranks| {
+            let own = ranks.rank() as f64 - 1.0;
+            let mut together = TwoBatch::new(2, 6)?;
+            together.push_ranks(ranks, 4.0 + own, 2.0)?;
+            together.push_ranks(ranks, 5.0 - own, 3.0)?;
+            // the same two steps, one on the first rank and one on the last
+            let mut apart = TwoBatch::new(2, 6)?;
+            match ranks.rank() {
+                0 => apart.push(4.0, 2.0)?,
+                1 => {}
+                _ => apart.push(5.0, 3.0)?,
+            }
+            apart.all_reduce(ranks)?;
+            assert_eq!(apart.joint_scatter, 0.5);
+            let refused = together.push_ranks(ranks, own, 1.0).is_err();
+            let unfit = TwoBatch::new(2, 8)?.push_ranks(ranks, 1.0, 1.0).is_err();
+            let others = TwoBatch::new(2, 7 + ranks.rank() as u64)?.all_reduce(ranks);
+            assert!(refused && unfit && others.is_err());
+            Ok::<_, Error>([together, apart])
+        }) {
+            for both in found? {
+                assert_eq!(both.steps(), 2);
+                let gap = |a: Option<f64>, b: Option<f64>| a.expect("steps") - b.expect("steps");
+                assert_eq!(gap(both.signal(), alone.signal()), 0.0);
+                assert_eq!(gap(both.noise(), alone.noise()), 0.0);
+            }
         }
         Ok(())
     }

@@ -152,6 +152,7 @@ mod tests {
             folder: None,
             data: None,
             binding: None,
+            device: candle_core::Device::Cpu,
         };
         let mut audit = audit::run(&options).expect("two claims without training");
         super::super::pictures::add(&mut audit).expect("they have pictures");

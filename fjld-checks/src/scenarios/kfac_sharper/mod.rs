@@ -136,7 +136,7 @@ impl KfacSharper {
         let arms = [None, Some(Control::ShuffledLabels)];
         let seeds = 0..self.tiers.seeds(tier);
         seeds
-            .flat_map(|seed| arms.map(|control| Item { seed, control }))
+            .flat_map(|seed| arms.map(|control| Item::new(seed, control)))
             .collect()
     }
 
@@ -247,7 +247,7 @@ impl Study for KfacSharper {
             .for_each(|name| write!(text, " {name:>13}").expect("a string takes any text"));
         for row in &rows {
             let (seed, control) = (row.seed, row.control);
-            let run = Item { seed, control }.to_string();
+            let run = Item::new(seed, control).to_string();
             write!(text, "\n{run:<26} {:>6} {:>9.3}", row.step, row.accuracy)
                 .expect("a string takes any text");
             for c in row.exact {
