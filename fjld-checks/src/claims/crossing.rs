@@ -93,6 +93,7 @@ fn examine(runs: &Runs, draw: &Draw) -> Finding {
             let crossed = crossing(&control.series(runs.view, batch), 1.0).is_some();
             crossed && !generalises(runs, control)
         },
+        true,
     );
     let above = |curve: &Curve, batch: usize| {
         let first = curve.series(runs.view, batch).first().copied().flatten();

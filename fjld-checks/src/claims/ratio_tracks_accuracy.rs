@@ -86,6 +86,7 @@ fn examine(runs: &Runs, draw: &Draw) -> Finding {
         "the correlation exceeds 0.7",
         fate,
         |runs, control, batch| fate(runs, control, batch) == Fate::Holds,
+        true,
     );
     let mut told = Vec::new();
     for &batch in &runs.batch_sizes {

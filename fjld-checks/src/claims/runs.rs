@@ -263,13 +263,14 @@ impl Runs {
     }
 
     /// Judges a sentence that does not name the measurement batch: it must hold at each. `fate` judges one run; `in_control` says
-    /// whether a control shows the same, which makes the effect none.
+    /// whether a control shows the same, which makes the effect none where it `takes_away`: a range of `C` is no effect of learning.
     pub fn judge(
         &self,
         draw: &Draw,
         sentence: &str,
         fate: impl Fn(&Self, &Curve, usize) -> Fate,
         in_control: impl Fn(&Self, &Curve, usize) -> bool,
+        takes_away: bool,
     ) -> Finding {
         let test = cell_test(self.runs.len() as u64, self.batch_sizes.len(), draw.rates);
         let counted = match self.view.unit {
@@ -298,7 +299,7 @@ impl Runs {
                 line += &format!(" ({})", aside.join("; "));
             }
             match test.outcome(failed, undecided) {
-                Outcome::Holds if also_in_control => line += " (also in the control)",
+                Outcome::Holds if also_in_control && takes_away => line += " (also in the control)",
                 Outcome::Holds => holding.push(batch.to_string()),
                 Outcome::Violated => failing.push(batch.to_string()),
                 Outcome::Undecided => {}
