@@ -493,7 +493,9 @@ fn run(args: &RunArgs) -> Result<Exit> {
         .scenario
         .as_deref()
         .expect("clap asks for one of the two");
-    let scenario = scenarios::read(path)?;
+    // read once: what is recorded as the scenario must be what was run
+    let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
+    let scenario = scenarios::parse(&text, &path.display().to_string())?;
     let mut runs = run_store(args)?;
     let (lines, shown) = match &scenario {
         Scenario::Gaussian(_) | Scenario::Reparameterization(_) if args.record.is_some() => {
@@ -526,7 +528,6 @@ fn run(args: &RunArgs) -> Result<Exit> {
             (evidence.json_lines(), view::evidence_table(evidence))
         }
     };
-    let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
     let made = recorded::Made {
         scenario: scenario.name(),
         text: &text,

@@ -1,9 +1,15 @@
 //! How many threads work, settled before any of them starts.
+//!
+//! Runs go on side by side, a thread each; within one the matrix products are small, and to share them among threads costs several times
+//! what it gains. So the pool that runs are spread over has as many threads as were asked for, and candle is told of one.
 
 use std::process::{Command, ExitCode};
 
-/// What rayon and candle both read.
-const VARIABLE: &str = "RAYON_NUM_THREADS";
+/// What candle reads for every matrix product, and rayon for a pool that nobody built.
+const CANDLE: &str = "RAYON_NUM_THREADS";
+
+/// The number of threads of the pool, handed to the program that is started again.
+const OWN: &str = "FJLD_THREADS";
 
 /// Has every decomposition of a matrix work on the thread that asks for it. Sums go in an order that depends on how many threads share
 /// them, and so do the last digits; the runs of an audit are what is shared out.
@@ -16,22 +22,30 @@ pub fn one_a_matrix() {
 /// Without it candle counts the machine's cores by reading `/proc/cpuinfo` for every matrix product, which for networks as small as the
 /// scenarios' takes two thirds of the time. A program can not safely change its own environment.
 pub fn settle(asked: Option<u16>) -> Option<ExitCode> {
-    let given = std::env::var(VARIABLE).ok();
-    let wanted = match (asked, &given) {
-        (Some(threads), _) => threads.to_string(),
-        (None, Some(_)) => return None,
-        (None, None) => std::thread::available_parallelism()
-            .map_or(1, usize::from)
-            .to_string(),
-    };
-    if given.as_ref() == Some(&wanted) {
-        return None;
+    let variable = |name: &str| std::env::var(name).ok();
+    let own: Option<usize> = variable(OWN).and_then(|n| n.parse().ok());
+    let candles: Option<usize> = variable(CANDLE).and_then(|n| n.parse().ok());
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let wanted = asked.map(usize::from).or(own).or(candles);
+    let wanted = wanted.filter(|&n| n > 0).unwrap_or_else(cores);
+    if own == Some(wanted) && candles == Some(1) {
+        return pool(wanted);
     }
     let mut again = Command::new(std::env::current_exe().ok()?);
     again
         .args(std::env::args_os().skip(1))
-        .env(VARIABLE, wanted);
+        .env(OWN, wanted.to_string())
+        .env(CANDLE, "1");
     run(&mut again)
+}
+
+/// Builds the pool. Only one can be built, and none was.
+fn pool(threads: usize) -> Option<ExitCode> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    if let Err(error) = pool.build_global() {
+        eprintln!("note: no pool of {threads} threads could be built: {error}");
+    }
+    None
 }
 
 /// Replaces this process, so that signals reach the one that works. It only returns when that failed; then this one goes on, slower.
@@ -39,7 +53,7 @@ pub fn settle(asked: Option<u16>) -> Option<ExitCode> {
 fn run(again: &mut Command) -> Option<ExitCode> {
     let error = std::os::unix::process::CommandExt::exec(again);
     eprintln!(
-        "note: this program could not start itself with {VARIABLE} set, and is slower for it: {error}"
+        "note: this program could not start itself with {CANDLE} set, and is slower for it: {error}"
     );
     None
 }

@@ -128,7 +128,8 @@ pub fn examine(ranges: Ranges, runs: &Runs, draw: &Draw) -> Finding {
         draw,
         "both ranges are met",
         |runs, curve, batch| fate(ranges, runs, curve, batch),
-        |_, _, _| false,
+        |runs, curve, batch| fate(ranges, runs, curve, batch) == Fate::Holds,
+        false,
     );
     for &batch in &runs.batch_sizes {
         let c = |reading: Option<&Reading>| reading?.value(runs.view, batch)?.c;

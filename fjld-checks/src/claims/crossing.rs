@@ -94,6 +94,7 @@ pub(super) fn examine(runs: &Runs, draw: &Draw) -> Finding {
             let crossed = crossing(&control.series(runs.view, batch), 1.0).is_some();
             crossed && !generalises(runs, control)
         },
+        true,
     );
     let above = |curve: &Curve, batch: usize| {
         let first = curve.series(runs.view, batch).first().copied().flatten();
@@ -120,12 +121,14 @@ pub(super) fn examine(runs: &Runs, draw: &Draw) -> Finding {
     for (&batch, leads) in runs.batch_sizes.iter().zip(&leads) {
         let crossing = leads.iter().filter(|l| l.seeds > 0).map(|l| {
             let OverSeeds { of, seeds, .. } = l;
-            format!("{seeds} {of} cross by {} steps ahead", l.told())
+            format!("{seeds} {of} cross {} steps", l.told())
         });
         let crossing: Vec<String> = crossing.collect();
         if !crossing.is_empty() {
             let crossing = crossing.join(", ");
-            finding.summary += &format!("; at batch {batch} {crossing} of the half-way rise");
+            finding.summary += &format!(
+                "; at batch {batch} {crossing} ahead of the half-way rise (behind it, if negative)"
+            );
         }
     }
     finding.over_seeds = starts.into_iter().chain(leads.concat()).collect();

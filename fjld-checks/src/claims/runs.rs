@@ -256,13 +256,14 @@ impl Runs {
     }
 
     /// Judges a sentence that does not name the measurement batch: it must hold at each. `fate` judges one run; `in_control` says
-    /// whether a control shows the same, which makes the effect none.
+    /// whether a control shows the same, which makes the effect none where it `takes_away`: a range of `C` is no effect of learning.
     pub fn judge(
         &self,
         draw: &Draw,
         sentence: &str,
         fate: impl Fn(&Self, &Curve, usize) -> Fate,
         in_control: impl Fn(&Self, &Curve, usize) -> bool,
+        takes_away: bool,
     ) -> Finding {
         let counted = match self.view.unit {
             Unit::Example => "batch",
@@ -272,7 +273,7 @@ impl Runs {
             let fates = self.runs.iter().map(|r| Some(fate(self, r, batch)));
             let (in_controls, also) = self.in_controls(|c| in_control(self, c, batch));
             Cell {
-                shown_by: also.then_some("in the control"),
+                shown_by: (also && takes_away).then_some("in the control"),
                 in_controls,
                 ..Cell::new(format!("{counted} {batch}"), fates)
             }

@@ -46,7 +46,7 @@ pub const SCHEMA: &str = "fjld-scenario/1";
 #[derive(Debug)]
 pub enum Scenario {
     /// Training runs with measurements.
-    Training(training::TrainingScenario),
+    Training(Box<training::TrainingScenario>),
     /// Draws of a known Gaussian law.
     Gaussian(gaussian::GaussianScenario),
     /// One network in several parameterisations.
@@ -134,7 +134,7 @@ pub fn parse(text: &str, origin: &str) -> Result<Scenario> {
         "training" => {
             let scenario: training::TrainingScenario = from_toml(text, origin)?;
             scenario.check(origin)?;
-            Ok(Scenario::Training(scenario))
+            Ok(Scenario::Training(Box::new(scenario)))
         }
         "gaussian" => {
             let scenario: gaussian::GaussianScenario = from_toml(text, origin)?;

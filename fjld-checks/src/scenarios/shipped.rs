@@ -48,7 +48,7 @@ pub fn scenario(name: &str) -> Result<Scenario> {
 /// When there is none.
 pub fn training(name: &str) -> Result<TrainingScenario> {
     match scenario(name)? {
-        Scenario::Training(scenario) => Ok(scenario),
+        Scenario::Training(scenario) => Ok(*scenario),
         _ => Err(Error::input(format!("\"{name}\" is no training scenario"))),
     }
 }
