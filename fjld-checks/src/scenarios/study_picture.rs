@@ -221,7 +221,7 @@ impl View {
     }
 }
 
-fn drawn(place: usize, name: &str, values: &Places) -> Series {
+fn drawn(place: usize, name: &str, values: &[(f64, Vec<f64>)]) -> Series {
     const LINES: [Line; 3] = [Line::Solid, Line::Dashed, Line::Dotted];
     const MARKS: [Mark; 3] = [Mark::Circle, Mark::Cross, Mark::Triangle];
     let style = Style {
