@@ -53,6 +53,7 @@ fn claim(id: &str, verdict: Verdict, checks: Vec<Record>) -> ClaimReport {
         id: id.to_owned(),
         origin: Origin::Ours,
         statement: "a thing is so".to_owned(),
+        about: None,
         document: None,
         verdict,
         reason: None,
@@ -101,6 +102,7 @@ fn report() -> Report {
         calibration: None,
         judge: None,
         nights: None,
+        pictures: Vec::new(),
         claims: vec![
             false_claim,
             claim("measured", Verdict::Supported, vec![measured]),

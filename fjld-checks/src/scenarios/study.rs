@@ -25,7 +25,7 @@ pub trait Study: Debug + Send + Sync {
     /// Independent pieces of work, each named as a file may be; their rows follow each other in this order.
     fn items(&self, tier: Tier) -> Vec<String>;
 
-    /// Does one piece of work: its rows, each a line of JSON (see [`line`]).
+    /// Does one piece of work: its rows, each a line of JSON (see [`line()`]).
     ///
     /// # Errors
     /// When its data are not there, training fails, or it is interrupted.
