@@ -54,7 +54,7 @@ pub fn of(
     let is_there = |id: &&str| claims.iter().any(|(claim, _)| claim == id);
     let mut pictures = Vec::new();
     for (names, draw) in OWN {
-        if names.iter().any(|id| is_there(&id)) {
+        if names.iter().any(is_there) {
             pictures.extend(draw(root)?);
         }
     }

@@ -10,6 +10,14 @@ use crate::evidence::picture::{
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A path of keys, its name, how it is laid out, and a level with its name.
+type Upward = (
+    &'static str,
+    &'static str,
+    Scale,
+    Option<(&'static str, f64)>,
+);
+
 /// What is drawn of a study.
 struct View {
     /// Its name.
@@ -17,13 +25,8 @@ struct View {
     title: &'static str,
     /// To the right: a key and its name.
     x: (&'static str, &'static str, Scale),
-    /// Upward, a panel each: a path of keys, its name, and a level with its name. Of a list the last number counts.
-    y: &'static [(
-        &'static str,
-        &'static str,
-        Scale,
-        Option<(&'static str, f64)>,
-    )],
+    /// A panel each. Of a list the last number counts.
+    y: &'static [Upward],
     /// Rows that differ in this key have panels of their own.
     panels: Option<&'static str>,
     /// Rows that differ in one of these keys are series of their own.
@@ -124,8 +127,11 @@ fn name(row: &Value, key: &str, nothing: &str) -> String {
     }
 }
 
-/// Values by series and place.
-type Values = BTreeMap<String, Vec<(f64, Vec<f64>)>>;
+/// The values at each place.
+type Places = Vec<(f64, Vec<f64>)>;
+
+/// The same by series.
+type Values = BTreeMap<String, Places>;
 
 impl View {
     fn rows<'a>(&self, rows: &'a [Value]) -> Vec<&'a Value> {
@@ -198,7 +204,11 @@ impl View {
                         scale,
                         ..Axis::linear(what)
                     },
-                    series: values.iter().enumerate().map(drawn).collect(),
+                    series: values
+                        .iter()
+                        .enumerate()
+                        .map(|(place, (name, own))| drawn(place, name, own))
+                        .collect(),
                     rules: rule
                         .into_iter()
                         .map(|(name, at)| Rule::across(name, at))
@@ -211,7 +221,7 @@ impl View {
     }
 }
 
-fn drawn((place, (name, values)): (usize, (&String, &Vec<(f64, Vec<f64>)>))) -> Series {
+fn drawn(place: usize, name: &str, values: &[(f64, Vec<f64>)]) -> Series {
     const LINES: [Line; 3] = [Line::Solid, Line::Dashed, Line::Dotted];
     const MARKS: [Mark; 3] = [Mark::Circle, Mark::Cross, Mark::Triangle];
     let style = Style {

@@ -282,10 +282,10 @@ fn hostile_text_runs_no_script() {
             "return [...document.querySelectorAll('*')].filter(e => ['IMG', 'IFRAME', 'OBJECT'].includes(e.tagName) || [...e.attributes].some(a => a.name.startsWith('on') || (['href', 'src', 'action'].includes(a.name) && !a.value.startsWith('#')))).map(e => e.outerHTML.slice(0, 100))",
         );
         assert_eq!(names(strange), Vec::<String>::new());
-        click_every_link(&browser);
+        assert_eq!(browser.console(), Vec::<String>::new());
+        click_links_of_a_claim(&browser);
         let hacked = browser.script("return window.hacked === undefined");
         assert_eq!(hacked, true);
-        assert_eq!(browser.console(), Vec::<String>::new());
         // and if something had slipped through, the policy of the page would stop it
         browser.script("document.querySelector('footer').innerHTML = '<img src=x onerror=\"window.hacked = 6\">'");
         std::thread::sleep(std::time::Duration::from_millis(300));
@@ -293,6 +293,7 @@ fn hostile_text_runs_no_script() {
     }
 }
 
-fn click_every_link(browser: &Browser) {
-    browser.script("for (const a of document.querySelectorAll('a')) a.click()");
+/// Of the first one, whose name is hostile.
+fn click_links_of_a_claim(browser: &Browser) {
+    browser.script("for (const a of document.querySelectorAll('#claims tbody tr:first-child a, article:first-of-type a')) a.click()");
 }

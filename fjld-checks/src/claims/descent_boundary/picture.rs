@@ -73,7 +73,7 @@ fn one_curvature(found: &[(f64, f64, f64)]) -> Panel {
                 stated,
             ),
         ],
-        rules: vec![Rule::across("C = 1, the document's", 1.0)],
+        rules: vec![Rule::across("C = 1", 1.0)],
         ..Panel::default()
     }
 }
@@ -123,7 +123,7 @@ fn two_curvatures(cases: &BTreeMap<(u64, u64), (f64, f64, bool)>) -> Panel {
                 [(ends.0, ends.0), (ends.1, ends.1)],
             ),
         ],
-        rules: vec![Rule::across("C = 1, the document's", 1.0)],
+        rules: vec![Rule::across("C = 1", 1.0)],
         ..Panel::default()
     }
 }

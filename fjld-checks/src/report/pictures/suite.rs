@@ -212,7 +212,7 @@ pub fn margins(report: &Report) -> Option<Picture> {
     let panel = Panel {
         title: String::new(),
         x: Axis::linear("checks, from the closest agreement on"),
-        y: Axis::log("largest discrepancy over that allowed"),
+        y: Axis::log("discrepancy over allowed"),
         series: vec![
             Series::new("holds", Style::marks(1, Mark::Circle), ranked(&held, 0)),
             Series::new(

@@ -45,7 +45,13 @@ fn draw_on(svg: &mut String, panel: &Panel) -> Drawn {
     // on top, so that their names can be read
     let low = ruled(Of::Y).any(|level| y.place(level).is_some_and(|share| share < 0.3));
     for rule in &panel.rules {
-        draw_rule(&area, &frame, (&x, &y), rule, low)?;
+        let crowd = Crowd {
+            low,
+            right: y
+                .place(rule.at)
+                .is_some_and(|at| crowded_right(panel, (&x, &y), at)),
+        };
+        draw_rule(&area, &frame, (&x, &y), rule, crowd)?;
     }
     area.present()?;
     Ok(())
@@ -96,6 +102,11 @@ fn band(area: &Area, frame: &Frame, ranges: (&Range, &Range), series: &Series) -
     if low.len() < 2 {
         return Ok(());
     }
+    // thin edges, broken like the line itself, so that bands that overlap are told apart
+    let edge = ShapeStyle::from(&ink(series.style, true).mix(0.5)).stroke_width(1);
+    for end in [&low, &high] {
+        area.draw(&PathElement::new(end.clone(), edge))?;
+    }
     high.reverse();
     let outline: Vec<(i32, i32)> = low.into_iter().chain(high).collect();
     area.draw(&Polygon::new(outline, ink(series.style, false).mix(0.16)))?;
@@ -138,13 +149,33 @@ pub fn mark(area: &Area, at: (i32, i32), mark: Mark, colour: RGBColor) -> Drawn 
     Ok(())
 }
 
-/// `low` says whether another level is named near the bottom.
+/// Where something else stands already.
+#[derive(Clone, Copy)]
+struct Crowd {
+    /// Another level is named near the bottom.
+    low: bool,
+    /// Values come nearer to the level at its right end than at its left.
+    right: bool,
+}
+
+fn crowded_right(panel: &Panel, (x, y): (&Range, &Range), level: f64) -> bool {
+    let nearest = |side: std::ops::Range<f64>| {
+        let points = panel.series.iter().flat_map(|s| s.x.iter().zip(&s.y));
+        let gaps = points.filter_map(|(at, value)| {
+            let inside = side.contains(&x.place(*at)?);
+            inside.then_some((y.place((*value)?)? - level).abs())
+        });
+        gaps.fold(f64::INFINITY, f64::min)
+    };
+    nearest(0.65..1.1) < nearest(-0.1..0.35)
+}
+
 fn draw_rule(
     area: &Area,
     frame: &Frame,
     (x, y): (&Range, &Range),
     rule: &Rule,
-    low: bool,
+    crowd: Crowd,
 ) -> Drawn {
     let style = ShapeStyle::from(&FRAME).stroke_width(1);
     match rule.of {
@@ -159,13 +190,12 @@ fn draw_rule(
                 true => (at + 2, VPos::Top),
                 false => (at - 2, VPos::Bottom),
             };
-            write(
-                area,
-                &rule.name,
-                (frame.right - 2, at),
-                (HPos::Right, side),
-                FRAME,
-            )
+            let (end, along) = if crowd.right {
+                (frame.left + 3, HPos::Left)
+            } else {
+                (frame.right - 2, HPos::Right)
+            };
+            write(area, &rule.name, (end, at), (along, side), FRAME)
         }
         Of::X => {
             let Some(share) = x.place(rule.at) else {
@@ -179,7 +209,7 @@ fn draw_rule(
                 (at + 3, HPos::Left)
             };
             // at the end where no other level is named
-            let (end, up) = if low {
+            let (end, up) = if crowd.low {
                 (frame.top, VPos::Top)
             } else {
                 (frame.bottom - 4, VPos::Bottom)
