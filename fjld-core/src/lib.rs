@@ -24,6 +24,7 @@ pub mod moments;
 pub mod planner;
 pub mod ratio;
 pub mod rng;
+mod wide;
 
 pub use capture::{Capture, ConsolidationReading, Objective, compute_c_alpha};
 pub use error::{Error, Result};

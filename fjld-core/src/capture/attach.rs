@@ -32,6 +32,22 @@ pub(crate) fn attach(
     input.apply_op2(parameter, node)
 }
 
+/// As [`attach`], for a value without parameters; `backward` gives `dL/dx`.
+pub(crate) fn attach_alone(
+    input: &Tensor,
+    value: Tensor,
+    backward: Box<dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync>,
+) -> Result<Tensor> {
+    // candle asks both arguments for their gradients; the second has none
+    let nothing = Tensor::zeros(1, input.dtype(), input.device())?;
+    attach(
+        input,
+        &nothing,
+        value,
+        Box::new(move |upstream, wanted| wanted.then(|| backward(upstream)).transpose()),
+    )
+}
+
 enum AnyStorage {
     Cpu(CpuStorage),
     Cuda(CudaStorage),
