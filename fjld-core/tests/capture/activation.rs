@@ -30,15 +30,33 @@ fn a_network_of_activations_in_one_pass_is_the_network_of_candles() -> Result<()
             let z = relu(&layers[0].forward(&pick(&x, rows)?)?)?;
             let z = softmax_last_dim(&layers[1].forward(&z)?)?;
             let z = layers[2].forward(&z)?;
-            // all examples come in a capture, and one alone outside
-            let z = match rows.len() == examples {
-                true => gelu(&z)?,
-                false => gelu_by_formula(&z)?,
-            };
             smooth_loss(&z, &weights)
         }),
     };
     subject.assert_routes_agree()
+}
+
+#[test]
+fn the_gaussian_unit_has_the_value_and_the_gradients_of_its_formula() -> Result<()> {
+    let (vars, mut generator) = seeded("gelu");
+    let builder = vars.builder(DType::F64, &Device::Cpu);
+    let layer = linear(5, 4, builder.pp("a"))?;
+    let x = (normal(&mut generator, &[6, 3, 5])? * 3.0)?;
+    let parameters = vars.named();
+    let by = |f: fn(&Tensor) -> candle_core::Result<Tensor>| {
+        let loss = || f(&layer.forward(&x)?)?.sqr()?.mean_all();
+        Capture::new(6, Reduction::Mean).run(&parameters, loss)
+    };
+    let (own, formula) = (by(gelu)?, by(gelu_by_formula)?);
+    assert!((own.loss / formula.loss - 1.0).abs() < TOLERANCE);
+    let norms = own.statistics.squared_norms().into_iter();
+    for (own, formula) in norms.zip(formula.statistics.squared_norms()) {
+        assert!(
+            (own / formula - 1.0).abs() < TOLERANCE,
+            "{own} against {formula}"
+        );
+    }
+    Ok(())
 }
 
 #[test]
