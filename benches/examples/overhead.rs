@@ -3,7 +3,8 @@
 //!
 //! `cargo run -p fjld-benches --example overhead [-- [--json] [--rounds N] [MODEL|memory|moments]...]` prints a table, or with `--json`
 //! the raw rows for `benches/results/`. Models are `mlp128`, `mlp1024`, `resnet64`, `gpt16`, or any other batch size. Threads are
-//! RAYON_NUM_THREADS.
+//! RAYON_NUM_THREADS. Set MIMALLOC_PURGE_DELAY=-1 on a machine that does other work: without it the allocator gives pages back whenever
+//! more than 10 ms pass, and page faults are timed.
 
 use fjld_benches::clock::{Times, take_turns};
 use fjld_benches::jobs::{Job, Model, Way, disagreement, rayon_threads};

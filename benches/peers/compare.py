@@ -3,11 +3,13 @@
 
     python3 -m venv VENV && VENV/bin/pip install torch==2.7.1 numpy backpack-for-pytorch==1.7.1 opacus==1.6.0
     cargo build -p fjld-benches --example serve
+    export MIMALLOC_PURGE_DELAY=-1
     VENV/bin/python benches/peers/compare.py [MODEL...] [--rounds N] [--json FILE] [--serve PROGRAM]
 
 Everything on one thread. Methods take turns in every round, and a figure is the median over rounds of CPU time over that of the same
 round. Models are those of `fjld_benches::models`, normalisations without scale and shift (BackPACK knows none); weights and data are
-drawn anew, so that C agrees between PyTorch's methods to rounding, and with fjld's in size only. C = |mean g|^2 / Tr cov(g) - 1/n.
+drawn anew by each side's own rules, so that C agrees between PyTorch's methods to rounding and is another number for fjld, whose
+exactness its own tests hold. C = |mean g|^2 / Tr cov(g) - 1/n.
 """
 import os
 
