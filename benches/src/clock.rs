@@ -113,7 +113,10 @@ mod tests {
     fn every_way_is_timed_in_every_round() {
         let counts = std::cell::Cell::new(0);
         let mut ways: Vec<Box<dyn FnMut() -> Result<(), ()>>> = vec![
-            Box::new(|| Ok(counts.set(counts.get() + 1))),
+            Box::new(|| {
+                counts.set(counts.get() + 1);
+                Ok(())
+            }),
             Box::new(|| Ok(())),
         ];
         let times = take_turns(&mut ways, 3, 0.0).expect("nothing fails");

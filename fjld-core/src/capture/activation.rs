@@ -18,12 +18,11 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
     if !in_one_pass(x) {
         return x.relu();
     }
-    let zero = |x: f64| x < 0.0;
     by_type!(x, T => {
-        let value = map::<T>(x, |x| if zero(x.into()) { num(0.0) } else { x })?;
+        let value = map::<T>(x, |x| if x < num(0.0) { num(0.0) } else { x })?;
         let input = x.detach();
         attach_alone(x, value, Box::new(move |upstream| {
-            zip::<T>(&input, upstream, |x, o| if zero(x.into()) { num(0.0) } else { o })
+            zip::<T>(&input, upstream, |x, o| if x < num(0.0) { num(0.0) } else { o })
         }))
     })
 }
