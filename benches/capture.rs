@@ -1,27 +1,42 @@
-//! A training step with the exact `C` beside one without.
+//! Steps of every model in every way, and of perceptrons over batch sizes. `cargo bench -p fjld-benches --bench capture`; ratios that
+//! other work on the machine disturbs less are those of the example `overhead`.
 
-mod step;
-
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use fjld_benches::jobs::{Job, Model, Way};
 use std::hint::black_box;
-use step::{Step, Way};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn steps(c: &mut Criterion) {
-    for batch in [128, 1024] {
-        let mut group = c.benchmark_group(format!("step of {batch} examples"));
-        group.sample_size(20);
-        let mut step = Step::new(batch).expect("a small network");
+    for model in Model::ALL {
+        let mut group = c.benchmark_group(format!("step of {}", model.name()));
+        group.sample_size(10);
+        let job = Job::new(model, true).expect("a small network");
         for way in Way::ALL {
             group.bench_with_input(BenchmarkId::from_parameter(way.name()), &way, |b, &way| {
-                b.iter(|| black_box(step.run(way).expect("the step can be taken")));
+                b.iter(|| black_box(job.run(way).expect("the step can be taken")));
             });
         }
         group.finish();
     }
 }
 
-criterion_group!(benches, steps);
+fn batches(c: &mut Criterion) {
+    let mut group = c.benchmark_group("exact step over batch sizes");
+    group.sample_size(10);
+    for batch in [32, 128, 512, 2048] {
+        let job = Job::new(Model::Mlp(batch), true).expect("a small network");
+        group.throughput(Throughput::Elements(batch as u64));
+        for way in [Way::Plain, Way::Exact] {
+            let id = BenchmarkId::new(way.name(), batch);
+            group.bench_with_input(id, &way, |b, &way| {
+                b.iter(|| black_box(job.run(way).expect("the step can be taken")));
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, steps, batches);
 criterion_main!(benches);

@@ -1,49 +1,160 @@
-//! What measuring costs: the time of a training step with the exact `C` over that of a step without, in rounds that take turns, so that
-//! whatever else the machine does falls on both. `cargo run -p fjld-benches --example overhead`.
+//! What measuring costs: steps of several models in several ways, in rounds that take turns, so that whatever else the machine does falls
+//! on all of them; the memory of each; and how fast moments take gradients in.
+//!
+//! `cargo run -p fjld-benches --example overhead [-- [--json] [--rounds N] [MODEL|memory|moments]...]` prints a table, or with `--json`
+//! the raw rows for `benches/results/`. Models are `mlp128`, `mlp1024`, `resnet64`, `gpt16`, or any other batch size. Threads are
+//! RAYON_NUM_THREADS. Set MIMALLOC_PURGE_DELAY=-1 on a machine that does other work: without it the allocator gives pages back whenever
+//! more than 10 ms pass, and page faults are timed.
 
-#[path = "../step.rs"]
-mod step;
-
-use std::time::Instant;
-use step::{Step, Way};
+use fjld_benches::clock::{Times, take_turns};
+use fjld_benches::jobs::{Job, Model, Way, disagreement, rayon_threads};
+use fjld_benches::results::tables;
+use fjld_benches::rows::{Context, Row};
+use fjld_core::Moments;
+use std::error::Error;
+use std::hint::black_box;
+use std::{env, fs, process};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const ROUNDS: usize = 41;
-const EXAMPLES_A_ROUND: usize = 2048;
+/// What gradients in `f32` by two routes may differ by, relative to the largest entry of each parameter's: sums of up to 65536 products.
+const TOLERANCE: f64 = 1e-3;
 
-fn main() -> fjld_core::Result<()> {
-    for batch in [128, 1024] {
-        let mut step = Step::new(batch)?;
-        let mut times = [const { Vec::new() }; 3];
-        // the first round warms the caches and the allocator up
-        for round in 0..=ROUNDS {
-            for (way, times) in Way::ALL.into_iter().zip(&mut times) {
-                let start = Instant::now();
-                for _ in 0..EXAMPLES_A_ROUND / batch {
-                    step.run(way)?;
-                }
-                if round > 0 {
-                    let steps = (EXAMPLES_A_ROUND / batch) as f64;
-                    times.push(start.elapsed().as_secs_f64() * 1e3 / steps);
-                }
+fn main() -> Result<(), Box<dyn Error>> {
+    let (mut json, mut rounds, mut what) = (false, 15, Vec::new());
+    let mut arguments = env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--json" => json = true,
+            "--rounds" => rounds = arguments.next().unwrap_or_default().parse()?,
+            // a process of its own, see `memory`
+            "--steps-of" => {
+                let (model, way) = (arguments.next(), arguments.next());
+                return steps_of(&model.unwrap_or_default(), &way.unwrap_or_default());
             }
+            _ => what.push(argument),
         }
-        for (way, own) in Way::ALL.into_iter().zip(&times) {
-            let ratios = own.iter().zip(&times[0]).map(|(own, plain)| own / plain);
-            println!(
-                "batch {batch}, {}: {:.2} ms a step, {:.2} of the plain one",
-                way.name(),
-                median(own.clone()),
-                median(ratios.collect())
-            );
+    }
+    if what.is_empty() {
+        what = Model::ALL.map(Model::name).into();
+        what.extend(["memory".into(), "moments".into()]);
+    }
+    let mut rows = vec![Row::Context(Context::now("candle 0.11.1"))];
+    for what in what {
+        match (what.as_str(), Model::named(&what)) {
+            ("memory", _) => rows.extend(memory()?),
+            ("moments", _) => rows.extend(moments(rounds)?),
+            (_, Some(model)) => rows.extend(steps(model, rounds)?),
+            _ => return Err(format!("`{what}` is no model, nor `memory` nor `moments`").into()),
         }
+    }
+    if json {
+        for row in &rows {
+            println!("{}", serde_json::to_string(row)?);
+        }
+    } else {
+        print!("{}", tables(&rows));
     }
     Ok(())
 }
 
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    numbers[numbers.len() / 2]
+fn steps(model: Model, rounds: usize) -> fjld_core::Result<Vec<Row>> {
+    let job = Job::new(model, true)?;
+    let gap = disagreement(&job)?;
+    assert!(
+        gap < TOLERANCE,
+        "the captured layers' gradients of {} differ from candle's by {gap}: nothing is compared",
+        model.name()
+    );
+    let mut ways: Vec<Box<dyn FnMut() -> fjld_core::Result<()> + '_>> = Vec::new();
+    for way in Way::ALL {
+        let job = &job;
+        ways.push(Box::new(move || {
+            job.run(way).map(|c| {
+                black_box(c);
+            })
+        }));
+    }
+    let times = take_turns(&mut ways, rounds, 0.1)?;
+    let row = |(way, Times { wall, cpu }): (Way, Times)| Row::Steps {
+        model: model.name(),
+        way: way.name().into(),
+        threads: rayon_threads(),
+        operations: job.operations(),
+        wall,
+        cpu,
+    };
+    Ok(Way::ALL.into_iter().zip(times).map(row).collect())
+}
+
+fn memory() -> Result<Vec<Row>, Box<dyn Error>> {
+    let own = env::current_exe()?;
+    let mut rows = Vec::new();
+    for model in Model::ALL {
+        for way in ["none", "plain", "fastest", "exact", "diagonal", "kfac"] {
+            let output = process::Command::new(&own)
+                .args(["--steps-of", &model.name(), way])
+                .output()?;
+            let bytes = String::from_utf8(output.stdout)?.trim().parse()?;
+            rows.push(Row::Memory {
+                model: model.name(),
+                way: way.into(),
+                bytes,
+            });
+        }
+    }
+    Ok(rows)
+}
+
+/// A few steps, and the largest resident memory since the process began.
+fn steps_of(model: &str, way: &str) -> Result<(), Box<dyn Error>> {
+    let model = Model::named(model).ok_or("no such model")?;
+    let job = Job::new(model, true)?;
+    if let Some(way) = Way::named(way) {
+        for _ in 0..3 {
+            black_box(job.run(way)?);
+        }
+    }
+    let status = fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib: f64 = peak
+        .and_then(|peak| peak.split_whitespace().next())
+        .ok_or("the system does not tell the largest resident memory")?
+        .parse()?;
+    println!("{}", kib * 1024.0);
+    Ok(())
+}
+
+fn moments(rounds: usize) -> fjld_core::Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    // along n and along d
+    for (n, d) in [
+        (16, 100_000),
+        (64, 100_000),
+        (256, 100_000),
+        (64, 10_000),
+        (64, 1_000_000),
+        (16, 10_000_000),
+    ] {
+        let samples: Vec<f32> = (0..n * d).map(|i| (i % 97) as f32).collect();
+        let mut copied = samples.clone();
+        let mut known = Moments::new(d)?;
+        let mut ways: Vec<Box<dyn FnMut() -> fjld_core::Result<()> + '_>> = vec![
+            Box::new(|| {
+                known.push_batch(&samples)?;
+                black_box(&known);
+                Ok(())
+            }),
+            Box::new(|| {
+                black_box(&mut copied).copy_from_slice(black_box(&samples));
+                Ok(())
+            }),
+        ];
+        let times = take_turns(&mut ways, rounds.min(7), 0.05)?;
+        drop(ways);
+        let [push, copy] = [0, 1].map(|at: usize| times[at].wall.clone());
+        rows.push(Row::Moments { n, d, push, copy });
+    }
+    Ok(rows)
 }

@@ -1,1 +1,8 @@
-//! Criterion benches of `fjld-core`: `cargo bench -p fjld-benches`. They hold every claim about speed; no timed test does.
+//! What measuring costs: models, jobs and clocks, for the examples and criterion benches of this crate (`cargo bench -p fjld-benches`).
+//! They hold every claim about speed; no timed test does.
+
+pub mod clock;
+pub mod jobs;
+pub mod models;
+pub mod results;
+pub mod rows;

@@ -26,6 +26,7 @@ pub mod planner;
 pub mod ranks;
 pub mod ratio;
 pub mod rng;
+mod wide;
 
 pub use capture::{Capture, ConsolidationReading, Objective, compute_c_alpha};
 pub use error::{Error, Result};

@@ -107,7 +107,6 @@ fn report() -> Report {
         calibration: None,
         judge: None,
         nights: None,
-        pictures: Vec::new(),
         claims: vec![
             false_claim,
             claim("measured", Verdict::Supported, vec![measured]),

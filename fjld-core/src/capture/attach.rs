@@ -9,6 +9,9 @@ use std::sync::Mutex;
 /// What to do with `dL/dz`: record the parameters' share, and return `dL/dx` if the flag says that it is wanted.
 pub(crate) type Backward = Box<dyn Fn(&Tensor, bool) -> Result<Option<Tensor>> + Send + Sync>;
 
+/// `dL/dx` from `dL/dz`.
+pub(crate) type PullBack = Box<dyn Fn(&Tensor) -> Result<Tensor> + Send + Sync>;
+
 /// `value` as a node of the graph that depends on `input` and `parameter`, and whose backward step is `backward`.
 ///
 /// The storage of `value` is taken, not copied: it must be the fresh result of an operation, not a view of what others hold. No gradient of `parameter` goes into candle's store: a gradient found there later
@@ -30,6 +33,18 @@ pub(crate) fn attach(
         backward,
     };
     input.apply_op2(parameter, node)
+}
+
+/// As [`attach`], for a value without parameters; `backward` gives `dL/dx`.
+pub(crate) fn attach_alone(input: &Tensor, value: Tensor, backward: PullBack) -> Result<Tensor> {
+    // candle asks both arguments for their gradients; the second has none
+    let nothing = Tensor::zeros(1, input.dtype(), input.device())?;
+    attach(
+        input,
+        &nothing,
+        value,
+        Box::new(move |upstream, wanted| wanted.then(|| backward(upstream)).transpose()),
+    )
 }
 
 enum AnyStorage {

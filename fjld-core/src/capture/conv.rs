@@ -1,14 +1,19 @@
 //! Convolutions in one and two dimensions, as products of patches with the kernel.
 //!
-//! The patches are made once and serve the forward pass, the gradient of the weight and its per-example norms.
+//! On the host the patches are made in the cache wherever they are multiplied ([`super::convolve`]). Elsewhere, and for several groups, they
+//! are made once and serve the forward pass, the gradient of the weight and its per-example norms.
 
 use super::attach::attach;
-use super::per_example::{Outer, PerExample, Rows};
+use super::convolve::Convolution;
+use super::dense::{by_type, is_host};
+use super::kernels::{Kernels, in_order};
+use super::per_example::Rows;
 use super::reduce::widened;
 use super::session::{Announced, Session};
 use super::unfold::{Unfolding, Window};
 use candle_core::{Result, Tensor};
 use candle_nn::{Conv1dConfig, Conv2dConfig, Module, VarBuilder};
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 /// `candle_nn::Conv2d`, measured. Input `[examples, in, height, width]`; places of the window are positions.
@@ -238,18 +243,32 @@ fn convolve(
     let [height, width] = unfolding.output();
     let outputs = Unfolding::new(Window::POINT, [n, out, height, width], groups)?;
 
-    let patches = unfolding.unfold(&widened(&x.detach())?)?;
+    let images = widened(&x.detach())?.contiguous()?;
     let kernel = widened(&weight.detach())?
         .reshape((out, channels, patch / channels))?
         .transpose(1, 2)?
         .contiguous()?
         .reshape((groups, out / groups, patch))?;
-    let product = patches
-        .reshape((groups, n * positions, patch))?
-        .matmul(&kernel.t()?)?;
-    let mut value = outputs.fold(&product)?;
-    if let Some(bias) = bias {
-        value = value.broadcast_add(&widened(&bias.detach())?.reshape((1, out, 1, 1))?)?;
+    let on_host = groups == 1 && is_host(&images);
+    let shift = bias.map(|bias| widened(&bias.detach())).transpose()?;
+    let (mut value, patches) = if on_host {
+        let convolution = Convolution {
+            unfolding: &unfolding,
+            examples: n,
+            out,
+        };
+        let value =
+            by_type!(images, T => convolution.forward::<T>(&images, &kernel, shift.as_ref())?);
+        (value.reshape((n, out, height, width))?, None)
+    } else {
+        let patches = unfolding.unfold(&images)?;
+        let product = patches
+            .reshape((groups, n * positions, patch))?
+            .matmul(&kernel.t()?)?;
+        (outputs.fold(&product)?, Some(patches))
+    };
+    if let (Some(shift), false) = (&shift, on_host) {
+        value = value.broadcast_add(&shift.reshape((1, out, 1, 1))?)?;
     }
     let mut shape = vec![n, out, height, width];
     if x.rank() == 3 {
@@ -268,19 +287,19 @@ fn convolve(
                 let sums = upstream.reshape((n, 1, out, positions))?.sum(3)?;
                 session.record(slot, Box::new(Rows(session.positions(&sums)?.sum(1)?)))?;
             }
-            let upstream = outputs.unfold(&upstream)?;
             if let Some(slot) = weight_slot {
-                let blocks = (0..groups).map(|group| {
-                    Ok(Outer {
-                        inputs: session.positions(&patches.get(group)?)?,
-                        upstream: session.positions(&upstream.get(group)?)?,
-                    })
-                });
                 let gradients = Kernels {
-                    blocks: blocks.collect::<Result<_>>()?,
-                    channels,
+                    images: images.clone(),
+                    upstream: upstream.clone(),
+                    patches: patches.clone(),
+                    unfolding: unfolding.clone(),
+                    outputs: outputs.clone(),
+                    session: session.clone(),
+                    written: OnceCell::new(),
                 };
-                if let ([block], true) = (gradients.blocks.as_slice(), session.wants_pairs()) {
+                if session.wants_pairs()
+                    && let [block] = gradients.blocks()?
+                {
                     let inputs = in_order(&block.inputs, channels, patch)?;
                     session.record_pair(slot, &inputs, &block.upstream, has_bias)?;
                 }
@@ -289,80 +308,21 @@ fn convolve(
             if !input_wanted {
                 return Ok(None);
             }
-            let product = upstream
-                .reshape((groups, n * positions, out / groups))?
-                .matmul(&kernel)?;
-            let gradient = unfolding.fold(&product)?.reshape(&input_shape)?;
-            Ok(Some(gradient.to_dtype(dtype)?))
+            let gradient = if on_host {
+                let convolution = Convolution {
+                    unfolding: &unfolding,
+                    examples: n,
+                    out,
+                };
+                by_type!(images, T => convolution.backward::<T>(&upstream, &kernel)?)
+            } else {
+                let product = outputs
+                    .unfold(&upstream)?
+                    .reshape((groups, n * positions, out / groups))?
+                    .matmul(&kernel)?;
+                unfolding.fold(&product)?
+            };
+            Ok(Some(gradient.reshape(&input_shape)?.to_dtype(dtype)?))
         }),
     )
-}
-
-/// A last axis of whole patches `(taps, channels)`, one or several, in the weight's order `(channels, taps)`.
-fn in_order(x: &Tensor, channels: usize, patch: usize) -> Result<Tensor> {
-    let rows = x.elem_count() / patch;
-    x.reshape((rows, patch / channels, channels))?
-        .transpose(1, 2)?
-        .contiguous()?
-        .reshape(x.shape())
-}
-
-/// Gradients of a weight `[out, in / groups, kh, kw]`: the groups' blocks of rows below each other.
-struct Kernels {
-    /// One a group, with the patches as inputs.
-    blocks: Vec<Outer>,
-    /// In one group.
-    channels: usize,
-}
-
-impl Kernels {
-    /// Numbers of one block of every group below each other, `[..., out / groups x K]` each, in the weight's order.
-    fn stacked(&self, blocks: Result<Vec<Tensor>>) -> Result<Tensor> {
-        let blocks = blocks?;
-        let last = candle_core::D::Minus1;
-        let all = match blocks.as_slice() {
-            [block] => block.clone(),
-            blocks => Tensor::cat(blocks, blocks.first().map_or(0, |b| b.rank() - 1))?,
-        };
-        let patch = self.blocks.first().map_or(Ok(1), |b| b.inputs.dim(last))?;
-        in_order(&all, self.channels, patch)
-    }
-
-    /// Sums over the groups of numbers that the order of a gradient's entries does not touch.
-    fn added(&self, numbers: impl Fn(&Outer) -> Result<Vec<f64>>) -> Result<Vec<f64>> {
-        let mut blocks = self.blocks.iter();
-        let mut total = blocks.next().map_or(Ok(Vec::new()), &numbers)?;
-        for block in blocks {
-            let own = numbers(block)?;
-            total.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
-        }
-        Ok(total)
-    }
-}
-
-impl PerExample for Kernels {
-    fn sum(&self) -> Result<Tensor> {
-        self.stacked(self.blocks.iter().map(Outer::sum).collect())
-    }
-
-    fn squared_norms(&self) -> Result<Vec<f64>> {
-        self.added(Outer::squared_norms)
-    }
-
-    fn sum_of_squares(&self) -> Result<Tensor> {
-        self.stacked(self.blocks.iter().map(Outer::sum_of_squares).collect())
-    }
-
-    fn gram(&self) -> Result<Vec<f64>> {
-        self.added(Outer::gram)
-    }
-
-    fn rows(&self, start: usize, count: usize) -> Result<Tensor> {
-        let rows = self.blocks.iter().map(|block| block.rows(start, count));
-        self.stacked(rows.collect())
-    }
-
-    fn draws(&self) -> Result<usize> {
-        self.blocks.first().map_or(Ok(0), Outer::draws)
-    }
 }

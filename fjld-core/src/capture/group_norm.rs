@@ -1,8 +1,9 @@
 //! Group normalisation: each example's channels standardised in groups, over all their pixels.
 
-use super::normalise::{Scaling, standard_scores};
+use super::normalise::{Scaling, attach_on_host, standard_scores};
 use super::reduce::widened;
 use super::session::Session;
+use super::standardise::{Scales, Standardisation};
 use candle_core::{Error, Result, Tensor};
 use candle_nn::{Module, VarBuilder};
 
@@ -86,6 +87,19 @@ impl Module for GroupNorm {
                 "a group normalisation of {channels} channels was given an input of shape {:?}; it must be [{n}, {channels}, ...]",
                 x.dims()
             )));
+        }
+        let size = x.elem_count() / (n * self.groups).max(1);
+        if x.device().is_cpu() && size > 0 {
+            let standardisation = Standardisation {
+                examples: n,
+                rows: self.groups,
+                size,
+                scales: Scales::Runs(size * self.groups / channels),
+                centred: true,
+                eps: self.eps,
+            };
+            let (weight, bias) = (&self.weight, Some(&self.bias));
+            return attach_on_host(&session, x, weight, bias, standardisation);
         }
         let rows = widened(&x.detach())?.reshape((n, self.groups, ()))?;
         let (scores, pull_back) = standard_scores(&rows, true, self.eps)?;

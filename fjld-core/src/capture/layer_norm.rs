@@ -3,9 +3,10 @@
 //! candle's fused kernels (`ops::layer_norm`, `ops::rms_norm`) pass no gradient on, without an error. Outside a capture the layers here
 //! are computed by operations that do.
 
-use super::normalise::{Scaling, standard_scores};
+use super::normalise::{Scaling, attach_on_host, standard_scores};
 use super::reduce::widened;
 use super::session::Session;
+use super::standardise::{Scales, Standardisation};
 use candle_core::{D, Error, Result, Tensor};
 use candle_nn::{LayerNormConfig, Module, VarBuilder};
 
@@ -114,6 +115,18 @@ impl Module for LayerNorm {
                 self.weight().dims(),
                 x.dims()
             )));
+        }
+        if x.device().is_cpu() && x.elem_count() > 0 {
+            let standardisation = Standardisation {
+                examples: n,
+                rows: x.elem_count() / (n * size),
+                size,
+                scales: Scales::Columns,
+                centred: self.remove_mean(),
+                eps: self.eps(),
+            };
+            let (weight, bias) = (self.weight(), self.bias.as_ref());
+            return attach_on_host(&session, x, weight, bias, standardisation);
         }
         let rows = widened(&x.detach())?.reshape((n, (), size))?;
         let (scores, pull_back) = standard_scores(&rows, self.remove_mean(), self.eps())?;

@@ -1,10 +1,12 @@
 //! Linear layers: `z = x W' + b`, at one position or at many.
 
 use super::attach::attach;
+use super::dense::{Number, by_type, is_host, product as dense_product, with_slice};
 use super::per_example::{Outer, Rows};
 use super::session::{Announced, Session};
 use candle_core::{DType, Result, Tensor};
 use candle_nn::{Module, VarBuilder};
+use faer::MatRef;
 
 /// `candle_nn::Linear`, measured. Input `[examples, in]` or `[examples, ..., in]`; the axes between are positions.
 #[derive(Clone, Debug)]
@@ -127,10 +129,46 @@ fn product(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor>
         *last = fan_out;
     }
     let rows = x.elem_count() / fan_in.max(1);
+    if is_host(x) {
+        return by_type!(x, T => on_host::<T>(x, weight, bias, rows)?.reshape(shape));
+    }
     let value = x.reshape((rows, fan_in))?.matmul(&weight.t()?)?;
     let value = match bias {
         Some(bias) => value.broadcast_add(bias)?,
         None => value,
     };
     value.reshape(shape)
+}
+
+/// The product of `[rows, in]` and `[out, in]`, each row started from the bias.
+fn on_host<T: Number>(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    rows: usize,
+) -> Result<Tensor> {
+    let (fan_out, fan_in) = weight.dims2()?;
+    // a transposed view of a contiguous matrix is read as it lies
+    let (matrix, transposed) = match weight.is_contiguous() {
+        true => (weight.clone(), true),
+        false => (weight.t()?, false),
+    };
+    let bias = bias.map(Tensor::to_vec1::<T>).transpose()?;
+    let value = with_slice(x, |x: &[T]| {
+        with_slice(&matrix, |matrix: &[T]| {
+            let sides = match transposed {
+                true => (fan_out, fan_in),
+                false => (fan_in, fan_out),
+            };
+            dense_product(
+                (MatRef::from_row_major_slice(x, rows, fan_in), false),
+                (
+                    MatRef::from_row_major_slice(matrix, sides.0, sides.1),
+                    transposed,
+                ),
+                bias.as_deref(),
+            )
+        })
+    })??;
+    Tensor::from_vec(value, (rows, fan_out), x.device())
 }

@@ -8,11 +8,15 @@
 //! Operations that candle does not differentiate end the flow of gradients without a word (`ops::softmax_last_dim`, `ops::layer_norm`,
 //! `ops::rms_norm`, rotary embeddings); a parameter behind one is named in an error.
 
+mod activation;
 mod attach;
 mod batch_norm;
 mod conv;
+mod convolve;
+pub(crate) mod dense;
 mod embedding;
 mod group_norm;
+mod kernels;
 mod layer_norm;
 mod linear;
 mod loss;
@@ -24,9 +28,11 @@ mod plain;
 mod reduce;
 mod request;
 mod session;
+mod standardise;
 mod statistics;
 mod unfold;
 
+pub use activation::{gelu, relu, softmax_last_dim};
 pub use batch_norm::{BatchNorm, batch_norm};
 pub use conv::{Conv1d, Conv2d, conv1d, conv1d_no_bias, conv2d, conv2d_no_bias};
 pub use embedding::{Embedding, embedding};
@@ -37,5 +43,5 @@ pub use loss::{OverTargets, counted_targets, cross_entropy, one_target_each};
 pub use microbatch::{MicrobatchReading, Microbatches};
 pub use pair::LayerPair;
 pub use plain::{ConsolidationReading, Objective, compute_c_alpha, flat_gradient, moments_of};
-pub use request::{Capture, Captured, Reduction, Unit, per_example};
+pub use request::{Capture, Captured, Reduction, Unit, gradients, per_example};
 pub use statistics::{ParameterStatistics, Share, Statistics};

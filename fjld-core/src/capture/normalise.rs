@@ -1,9 +1,11 @@
 //! What normalising layers share: standard scores, and the scale and shift behind them.
 
 use super::attach::attach;
+use super::dense::by_type;
 use super::per_example::Rows;
 use super::reduce::widened;
 use super::session::{Announced, Session};
+use super::standardise::Standardisation;
 use candle_core::{D, Result, Tensor};
 use std::sync::Arc;
 
@@ -100,4 +102,56 @@ impl Scaling<'_> {
             }),
         )
     }
+}
+
+/// The layer on the host, where `x` lies there as `f32` or `f64`: in one pass each way, see [`super::standardise`].
+pub(super) fn attach_on_host(
+    session: &Arc<Session>,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    standardisation: Standardisation,
+) -> Result<Tensor> {
+    let Announced {
+        weight: weight_slot,
+        bias: bias_slot,
+        anchor,
+    } = session.announce_both(weight, bias)?;
+    let input = widened(&x.detach())?.contiguous()?;
+    let scale = widened(&weight.detach())?;
+    let shift = bias.map(|bias| widened(&bias.detach())).transpose()?;
+    let (dtype, shape) = (x.dtype(), x.shape().clone());
+    by_type!(input, T => {
+        let (value, spreads) = standardisation.forward::<T>(&input, &scale, shift.as_ref())?;
+        let value = Tensor::from_vec(value, &shape, x.device())?.to_dtype(dtype)?;
+        let session = session.clone();
+        let width = scale.elem_count();
+        attach(
+            x,
+            anchor,
+            value,
+            Box::new(move |upstream, input_wanted| {
+                let upstream = widened(upstream)?;
+                let gradients = standardisation
+                    .backward::<T>(&input, &spreads, &scale, &upstream, input_wanted)?;
+                let record = |slot: Option<usize>, rows: Vec<T>| match slot {
+                    None => Ok(()),
+                    Some(slot) => {
+                        let shape = (standardisation.examples, 1, width);
+                        let rows = Tensor::from_vec(rows, shape, upstream.device())?;
+                        session.record(slot, Box::new(Rows(session.positions(&rows)?.sum(1)?)))
+                    }
+                };
+                record(bias_slot, gradients.bias)?;
+                record(weight_slot, gradients.weight)?;
+                match input_wanted {
+                    true => {
+                        let gradient = Tensor::from_vec(gradients.input, &shape, upstream.device())?;
+                        Ok(Some(gradient.to_dtype(dtype)?))
+                    }
+                    false => Ok(None),
+                }
+            }),
+        )
+    })
 }

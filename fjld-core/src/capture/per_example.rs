@@ -3,8 +3,12 @@
 //! Legend: `n` draws, `T` positions, `d` entries of the parameter. Nothing here knows about the loss's reduction: a gradient is a
 //! draw's share of the gradient of the loss as it was given.
 
+use super::dense::{
+    Ask, Number, Sums, absorb_all, by_type, is_host, multiply, product, with_slice,
+};
 use super::reduce::{products, squares};
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{D, DType, Device, Result, Tensor};
+use faer::MatRef;
 
 /// The gradients of one parameter, draw by draw, perhaps not written out.
 pub(crate) trait PerExample: Send {
@@ -20,6 +24,45 @@ pub(crate) trait PerExample: Send {
     fn rows(&self, start: usize, count: usize) -> Result<Tensor>;
     /// The number of draws.
     fn draws(&self) -> Result<usize>;
+
+    /// Everything that is asked, together where that is cheaper.
+    fn totals(&self, ask: Ask) -> Result<Totals> {
+        Ok(Totals {
+            sum: self.sum()?,
+            squared_norms: match ask {
+                Ask::Sum => Vec::new(),
+                Ask::Norms | Ask::Squares => self.squared_norms()?,
+            },
+            sum_of_squares: match ask {
+                Ask::Squares => Some(self.sum_of_squares()?),
+                Ask::Sum | Ask::Norms => None,
+            },
+        })
+    }
+}
+
+/// What was asked of the gradients of one parameter.
+pub(crate) struct Totals {
+    /// `[d]`.
+    pub sum: Tensor,
+    /// `[n]`; empty if not asked for.
+    pub squared_norms: Vec<f64>,
+    /// `[d]`.
+    pub sum_of_squares: Option<Tensor>,
+}
+
+impl Totals {
+    pub fn on_host<T: Number>(sums: Sums<T>) -> Result<Self> {
+        let tensor = |entries: Vec<T>| {
+            let size = entries.len();
+            Tensor::from_vec(entries, size, &Device::Cpu)
+        };
+        Ok(Self {
+            sum: tensor(sums.sum)?,
+            squared_norms: sums.squared_norms,
+            sum_of_squares: sums.squares.map(tensor).transpose()?,
+        })
+    }
 }
 
 /// Entries of written-out gradients held at a time: 16 MB of `f32`.
@@ -93,19 +136,43 @@ impl Outer {
         x.reshape((n * positions, width))
     }
 
-    /// Whether two `T x T` Gram matrices a draw take fewer multiplications than the `out x in` gradient and its square.
+    /// Whether norms by two `T x T` Gram matrices a draw cost less than by the gradients written out.
     fn ghost_is_cheaper(&self) -> Result<bool> {
         let (_, t, fan_in, fan_out) = self.sizes()?;
-        Ok(t * t * (fan_in + fan_out + 1) <= (t + 1) * fan_in * fan_out)
+        Ok(ghost_is_cheaper(t, fan_in, fan_out))
     }
+
+    /// Every draw's gradient written out in turn, and taken into all sums while it is in the cache.
+    fn absorbed<T: Number>(&self, ask: Ask) -> Result<Totals> {
+        let (n, positions, fan_in, fan_out) = self.sizes()?;
+        let sums = with_slice(&self.inputs, |inputs: &[T]| {
+            with_slice(&self.upstream, |upstream: &[T]| {
+                absorb_all((n, fan_out, fan_in), ask, |draw, rows, _, into, add| {
+                    let inputs = &inputs[draw * positions * fan_in..][..positions * fan_in];
+                    let inputs = MatRef::from_row_major_slice(inputs, positions, fan_in);
+                    let upstream = &upstream[draw * positions * fan_out..][..positions * fan_out];
+                    let upstream = MatRef::from_row_major_slice(upstream, positions, fan_out);
+                    let own = upstream.transpose().subrows(rows.start, rows.len());
+                    multiply(into, add, own, inputs);
+                })
+            })
+        })??;
+        Totals::on_host(sums)
+    }
+}
+
+/// What it costs to take an entry of a gradient that was written out into sum and norm, in multiplications of a matrix product.
+const ABSORB: usize = 12;
+
+/// Whether the norms of gradients `[out, in]` over `T` positions cost less by two Gram matrices and one product for the sum than with
+/// every gradient written out, whose products make up the sum as well: `T^2 (in + out)` multiplications against a pass over `in x out`.
+pub(crate) fn ghost_is_cheaper(positions: usize, fan_in: usize, fan_out: usize) -> bool {
+    positions * positions * (fan_in + fan_out + 1) <= ABSORB * fan_in * fan_out
 }
 
 impl PerExample for Outer {
     fn sum(&self) -> Result<Tensor> {
-        let sum = Self::flat(&self.upstream)?
-            .t()?
-            .matmul(&Self::flat(&self.inputs)?)?;
-        sum.flatten_all()
+        transposed_product(&Self::flat(&self.upstream)?, &Self::flat(&self.inputs)?)
     }
 
     /// `|o|^2 |a|^2` at one position (Goodfellow 2015, arXiv:1510.01799); at several `sum_{t,u} (o_t . o_u)(a_t . a_u)` by two Gram
@@ -138,8 +205,7 @@ impl PerExample for Outer {
         let (n, positions, fan_in, fan_out) = self.sizes()?;
         if positions == 1 {
             let upstream = Self::flat(&self.upstream)?.sqr()?;
-            let sum = upstream.t()?.matmul(&Self::flat(&self.inputs)?.sqr()?)?;
-            return sum.flatten_all();
+            return transposed_product(&upstream, &Self::flat(&self.inputs)?.sqr()?);
         }
         let shape = fan_in * fan_out;
         let mut total = Tensor::zeros(shape, self.inputs.dtype(), self.inputs.device())?;
@@ -172,6 +238,47 @@ impl PerExample for Outer {
     fn draws(&self) -> Result<usize> {
         self.inputs.dim(0)
     }
+
+    fn totals(&self, ask: Ask) -> Result<Totals> {
+        let (_, positions, ..) = self.sizes()?;
+        let written = match ask {
+            Ask::Sum => false,
+            Ask::Norms => !self.ghost_is_cheaper()?,
+            Ask::Squares => true,
+        };
+        if written && positions > 1 && is_host(&self.inputs) {
+            return by_type!(self.inputs, T => self.absorbed::<T>(ask));
+        }
+        Ok(Totals {
+            sum: self.sum()?,
+            squared_norms: match ask {
+                Ask::Sum => Vec::new(),
+                Ask::Norms | Ask::Squares => self.squared_norms()?,
+            },
+            sum_of_squares: match ask {
+                Ask::Squares => Some(self.sum_of_squares()?),
+                Ask::Sum | Ask::Norms => None,
+            },
+        })
+    }
+}
+
+/// `o' a` of `[m, out]` and `[m, in]`, `[out in]`.
+fn transposed_product(upstream: &Tensor, inputs: &Tensor) -> Result<Tensor> {
+    if !is_host(inputs) {
+        return upstream.t()?.matmul(inputs)?.flatten_all();
+    }
+    let ((m, fan_in), fan_out) = (inputs.dims2()?, upstream.dim(1)?);
+    by_type!(inputs, T => {
+        let sum = with_slice(inputs, |inputs: &[T]| {
+            with_slice(upstream, |upstream: &[T]| {
+                let upstream = MatRef::from_row_major_slice(upstream, m, fan_out);
+                let inputs = MatRef::from_row_major_slice(inputs, m, fan_in);
+                product((upstream, true), (inputs, false), None)
+            })
+        })??;
+        Tensor::from_vec(sum, fan_out * fan_in, &Device::Cpu)
+    })
 }
 
 /// The gradients of a parameter that takes part several times: each draw's gradients add up before anything is squared.
@@ -268,6 +375,17 @@ mod tests {
                 assert_close(&form.sum()?.to_vec1()?, &total(&|x| x));
                 assert_close(&form.sum_of_squares()?.to_vec1()?, &total(&|x| x * x));
                 assert_eq!(form.draws()?, n);
+                for ask in [Ask::Sum, Ask::Norms, Ask::Squares] {
+                    let totals = form.totals(ask)?;
+                    assert_close(&totals.sum.to_vec1()?, &total(&|x| x));
+                    if ask != Ask::Sum {
+                        assert_close(&totals.squared_norms, &norms);
+                    }
+                    if ask == Ask::Squares {
+                        let squares = totals.sum_of_squares.expect("they were asked for");
+                        assert_close(&squares.to_vec1()?, &total(&|x| x * x));
+                    }
+                }
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Sums of squares and products in `f64`, whatever comes in. candle adds in the tensors' own type, one number after the other, which
 //! costs an `f32` sum over a million terms its third digit.
 
+use super::dense::dot;
 use candle_core::{CpuStorage, DType, Result, Storage, Tensor};
 use rayon::prelude::*;
 
@@ -51,22 +52,6 @@ fn row_products<T: Copy + Into<f64> + Sync>(
         .collect()
 }
 
-/// Eight running sums, for the compiler to keep in vector registers.
-fn dot<T: Copy + Into<f64>>(x: &[T], y: &[T]) -> f64 {
-    let mut sums = [0.0; 8];
-    let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<8>(), y.as_chunks::<8>());
-    for (x, y) in xs.iter().zip(ys) {
-        for (sum, (&a, &b)) in sums.iter_mut().zip(x.iter().zip(y)) {
-            *sum += a.into() * b.into();
-        }
-    }
-    let rest = x_rest
-        .iter()
-        .zip(y_rest)
-        .map(|(&a, &b)| a.into() * b.into());
-    sums.iter().sum::<f64>() + rest.sum::<f64>()
-}
-
 /// `f32` for the half-width types, whose products would otherwise be rounded to three digits; the tensor itself for all others.
 pub(crate) fn widened(x: &Tensor) -> Result<Tensor> {
     match x.dtype() {
@@ -85,7 +70,7 @@ mod tests {
         let tenths = Tensor::full(0.1f32, (2, 1_000_000), &Device::Cpu)?;
         let expected = 1e6 * f64::from(0.1f32).powi(2);
         for sum in squares(&tenths)? {
-            // 125000 roundings in each of eight sums, all to the same side
+            // 62500 roundings in each of sixteen sums, all to the same side
             assert!((sum / expected - 1.0).abs() < 1.4e-11, "{sum}");
         }
         Ok(())

@@ -46,6 +46,8 @@ pub(super) struct Wants {
     pub rows: bool,
     pub gram: bool,
     pub pairs: bool,
+    /// Nothing but the gradient itself.
+    pub gradient_alone: bool,
 }
 
 /// What [`Capture::run`] measured.
@@ -135,25 +137,52 @@ impl Capture {
         loss: impl FnOnce() -> candle_core::Result<Tensor>,
     ) -> Result<Captured> {
         let session = Arc::new(Session::new(self, parameters)?);
-        let value = {
-            let _open = Open::new(&session)?;
-            loss()?
-        };
-        if value.rank() != 0 {
-            return Err(Error::Capture(format!(
-                "the loss has shape {:?}; it must be a scalar, the sum or the mean of the examples' losses",
-                value.dims()
-            )));
-        }
-        let gradients = value.backward()?;
-        let loss = value.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-        if !loss.is_finite() {
-            return Err(Error::Capture(format!(
-                "the loss is {loss}; it must be finite"
-            )));
-        }
+        let (loss, gradients) = passes(&session, loss)?;
         session.finish(parameters, loss, gradients)
     }
+}
+
+/// Forward and backward inside a session.
+fn passes(
+    session: &Arc<Session>,
+    loss: impl FnOnce() -> candle_core::Result<Tensor>,
+) -> Result<(f64, GradStore)> {
+    let value = {
+        let _open = Open::new(session)?;
+        loss()?
+    };
+    if value.rank() != 0 {
+        return Err(Error::Capture(format!(
+            "the loss has shape {:?}; it must be a scalar, the sum or the mean of the examples' losses",
+            value.dims()
+        )));
+    }
+    let gradients = value.backward()?;
+    let loss = value.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+    if !loss.is_finite() {
+        return Err(Error::Capture(format!(
+            "the loss is {loss}; it must be finite"
+        )));
+    }
+    Ok((loss, gradients))
+}
+
+/// The loss and its gradients by the passes of the captured layers, for a step on which nothing is measured: mostly faster than the
+/// layers of candle-nn, which the same model runs outside a capture.
+///
+/// # Errors
+/// As [`Capture::run`]; every captured layer has to see the examples along its first axis.
+pub fn gradients(
+    examples: usize,
+    parameters: &[(String, Var)],
+    loss: impl FnOnce() -> candle_core::Result<Tensor>,
+) -> Result<(f64, GradStore)> {
+    let mut capture = Capture::new(examples, Reduction::Mean);
+    capture.wants.gradient_alone = true;
+    let session = Arc::new(Session::new(&capture, parameters)?);
+    let (loss, gradients) = passes(&session, loss)?;
+    let captured = session.finish(parameters, loss, gradients)?;
+    Ok((captured.loss, captured.gradients))
 }
 
 /// Measures every example of a batch, whose loss is the mean over them: norms, mean gradient and the trace of the covariance, by

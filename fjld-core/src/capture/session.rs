@@ -5,6 +5,7 @@
 //! parameter that gets a gradient by any other way is an error, not a number that lacks a part.
 
 use super::LayerPair;
+use super::dense::Ask;
 use super::per_example::{PerExample, joined};
 use super::reduce::widened;
 use super::request::{Capture, Captured, Reduction, Unit, Wants};
@@ -132,6 +133,11 @@ impl Session {
         })
     }
 
+    /// Examples in a draw.
+    pub fn group(&self) -> usize {
+        self.group
+    }
+
     /// The session of this thread, if there is one.
     pub fn current() -> Option<Arc<Self>> {
         CURRENT.with_borrow(Clone::clone)
@@ -216,13 +222,11 @@ impl Session {
             std::mem::take(&mut own.waiting)
         };
         let gradients = joined(waiting)?;
+        let totals = gradients.totals(self.ask())?;
         let reduced = Reduced {
-            sum: gradients.sum()?,
-            squared_norms: gradients.squared_norms()?,
-            sum_of_squares: match self.wants.diagonal {
-                true => Some(gradients.sum_of_squares()?),
-                false => None,
-            },
+            sum: totals.sum,
+            squared_norms: totals.squared_norms,
+            sum_of_squares: totals.sum_of_squares,
             rows: match self.wants.rows {
                 true => Some(gradients.rows(0, gradients.draws()?)?),
                 false => None,
@@ -239,6 +243,17 @@ impl Session {
         }
         self.progress()[slot].reduced = Some(reduced);
         Ok(())
+    }
+
+    fn ask(&self) -> Ask {
+        match self.wants {
+            Wants {
+                gradient_alone: true,
+                ..
+            } => Ask::Sum,
+            Wants { diagonal: true, .. } => Ask::Squares,
+            _ => Ask::Norms,
+        }
     }
 
     /// Whether [`Self::record_pair`] keeps anything.

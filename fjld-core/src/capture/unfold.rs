@@ -4,7 +4,8 @@
 //! under it. A patch holds its channels next to each other, tap after tap, `(kh, kw, c)`: so a row of taps is one run of memory. The
 //! weight's own order is `(c, kh, kw)`.
 
-use candle_core::{DType, Result, Storage, Tensor, WithDType};
+use super::dense::{wide, with_slice};
+use candle_core::{DType, Result, Tensor, WithDType};
 use rayon::prelude::*;
 
 /// How a kernel moves over an image, height before width.
@@ -138,7 +139,8 @@ impl Unfolding {
         }
     }
 
-    fn images(&self) -> (usize, usize, usize, usize) {
+    /// The shape of the images.
+    pub fn images(&self) -> (usize, usize, usize, usize) {
         let [height, width] = self.image;
         (self.examples, self.groups * self.channels, height, width)
     }
@@ -191,15 +193,30 @@ impl Unfolding {
         })
     }
 
-    fn scratch<T: WithDType>(&self) -> Vec<T> {
+    /// A padded image of zeros.
+    pub fn scratch<T: WithDType>(&self) -> Vec<T> {
         let [height, width] = self.padded();
         vec![T::zero(); height * width * self.channels]
     }
 
-    fn unfold_slices<T: WithDType>(&self, images: &Tensor) -> Result<Tensor> {
+    /// Numbers of one example's image in one group, `c h w`.
+    pub fn image_size(&self) -> usize {
+        self.channels * self.image[0] * self.image[1]
+    }
+
+    /// The way of every number of one image to its patches and back.
+    pub fn moves(&self) -> Moves<'_> {
         let (starts, run) = self.runs();
-        let size = self.channels * self.image[0] * self.image[1];
-        let each = self.positions() * self.patch();
+        Moves {
+            unfolding: self,
+            starts,
+            run,
+        }
+    }
+
+    fn unfold_slices<T: WithDType>(&self, images: &Tensor) -> Result<Tensor> {
+        let (size, each) = (self.image_size(), self.positions() * self.patch());
+        let moves = self.moves();
         let mut patches = vec![T::zero(); self.groups * self.examples * each];
         with_slice(images, |images: &[T]| {
             let both = patches.par_chunks_mut(each).enumerate();
@@ -208,14 +225,7 @@ impl Unfolding {
                 |padded, (chunk, patches)| {
                     let (group, example) = (chunk / self.examples, chunk % self.examples);
                     let image = &images[(example * self.groups + group) * size..][..size];
-                    for (from, to) in self.lines() {
-                        let line = image[from..][..self.image[1]].iter();
-                        let pixels = padded[to..].iter_mut().step_by(self.channels);
-                        pixels.zip(line).for_each(|(pixel, value)| *pixel = *value);
-                    }
-                    for (piece, &start) in patches.chunks_exact_mut(run).zip(&starts) {
-                        piece.copy_from_slice(&padded[start..][..run]);
-                    }
+                    moves.unfold(image, padded, patches);
                 },
             );
         })?;
@@ -223,9 +233,8 @@ impl Unfolding {
     }
 
     fn fold_slices<T: WithDType>(&self, patches: &Tensor) -> Result<Tensor> {
-        let (starts, run) = self.runs();
-        let size = self.channels * self.image[0] * self.image[1];
-        let each = self.positions() * self.patch();
+        let (size, each) = (self.image_size(), self.positions() * self.patch());
+        let moves = self.moves();
         let mut images = vec![T::zero(); self.examples * self.groups * size];
         with_slice(patches, |patches: &[T]| {
             let both = images.par_chunks_mut(size).enumerate();
@@ -234,16 +243,7 @@ impl Unfolding {
                 |padded, (chunk, image)| {
                     let (example, group) = (chunk / self.groups, chunk % self.groups);
                     let patches = &patches[(group * self.examples + example) * each..][..each];
-                    padded.fill(T::zero());
-                    for (piece, &start) in patches.chunks_exact(run).zip(&starts) {
-                        let sums = padded[start..][..run].iter_mut();
-                        sums.zip(piece).for_each(|(sum, value)| *sum += *value);
-                    }
-                    for (to, from) in self.lines() {
-                        let line = image[to..][..self.image[1]].iter_mut();
-                        let pixels = padded[from..].iter().step_by(self.channels);
-                        line.zip(pixels).for_each(|(value, pixel)| *value = *pixel);
-                    }
+                    moves.fold(patches, padded, image);
                 },
             );
         })?;
@@ -328,18 +328,51 @@ impl Unfolding {
     }
 }
 
-/// The numbers of a tensor on the CPU, row after row.
-fn with_slice<T: WithDType>(x: &Tensor, read: impl FnOnce(&[T])) -> Result<()> {
-    let x = x.contiguous()?;
-    let (storage, layout) = x.storage_and_layout();
-    let Storage::Cpu(storage) = &*storage else {
-        return Err(candle_core::Error::Msg(
-            "a tensor of another device was read as one of the CPU".into(),
-        ));
-    };
-    let all = storage.as_slice::<T>()?;
-    read(&all[layout.start_offset()..][..x.elem_count()]);
-    Ok(())
+/// The way of every number of one image to its patches and back, by way of a padded image whose border stays zero.
+pub(crate) struct Moves<'a> {
+    unfolding: &'a Unfolding,
+    starts: Vec<usize>,
+    run: usize,
+}
+
+impl Moves<'_> {
+    /// An image `[c, h, w]` to patches `[P, K]`.
+    pub fn unfold<T: WithDType>(&self, image: &[T], padded: &mut [T], patches: &mut [T]) {
+        let Unfolding {
+            channels,
+            image: [_, width],
+            ..
+        } = *self.unfolding;
+        for (from, to) in self.unfolding.lines() {
+            let line = image[from..][..width].iter();
+            let pixels = padded[to..].iter_mut().step_by(channels);
+            pixels.zip(line).for_each(|(pixel, value)| *pixel = *value);
+        }
+        for (piece, &start) in patches.chunks_exact_mut(self.run).zip(&self.starts) {
+            piece.copy_from_slice(&padded[start..][..self.run]);
+        }
+    }
+
+    /// Patches added back into an image, whatever it held.
+    pub fn fold<T: WithDType>(&self, patches: &[T], padded: &mut [T], image: &mut [T]) {
+        let Unfolding {
+            channels,
+            image: [_, width],
+            ..
+        } = *self.unfolding;
+        padded.fill(T::zero());
+        wide(|| {
+            for (piece, &start) in patches.chunks_exact(self.run).zip(&self.starts) {
+                let sums = padded[start..][..self.run].iter_mut();
+                sums.zip(piece).for_each(|(sum, value)| *sum += *value);
+            }
+        });
+        for (to, from) in self.unfolding.lines() {
+            let line = image[to..][..width].iter_mut();
+            let pixels = padded[from..].iter().step_by(channels);
+            line.zip(pixels).for_each(|(value, pixel)| *value = *pixel);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 use super::data::Data;
 use super::{Block, Compression, Damping};
 use crate::capture::LayerPair;
+use crate::capture::dense::{gram, is_host, with_slice};
 use crate::error::{Error, Result};
 use crate::fisher::tensors::to_host;
 use crate::fisher::{Dense, Foof, Kronecker};
 use crate::ranks::{self, Ranks};
-use faer::{Mat, Scale};
+use candle_core::Tensor;
+use faer::{Mat, MatRef, Scale};
 
 /// What the factors of a layer make of its positions: example `i`'s gradient is `sum_t g_it a_it'`, and no Kronecker product holds the
 /// second moment of that sum in general.
@@ -154,7 +156,7 @@ impl Factors {
                 (data.inputs.sum(1)?.broadcast_div(&divisor)?, covered)
             }
         };
-        Ok((to_host(&rows.t()?.matmul(&rows)?)?, weight))
+        Ok((self_products(&rows)?, weight))
     }
 
     /// `sum g g'`, `[out, out]`.
@@ -163,7 +165,7 @@ impl Factors {
             Setting::Expand => data.gradients.flatten_to(1)?,
             Setting::Reduce => data.gradients.sum(1)?,
         };
-        to_host(&rows.t()?.matmul(&rows)?)
+        self_products(&rows)
     }
 
     /// The pair's data, if it is of this layer.
@@ -353,3 +355,14 @@ fn described(layer: &str, bias: bool) -> String {
 
 #[cfg(test)]
 mod tests;
+
+/// `X' X` of rows `X`.
+fn self_products(rows: &Tensor) -> Result<Mat<f64>> {
+    if !is_host(rows) {
+        return to_host(&rows.t()?.matmul(rows)?);
+    }
+    let (count, width) = rows.dims2()?;
+    Ok(with_slice(rows, |entries: &[f64]| {
+        gram(MatRef::from_row_major_slice(entries, count, width))
+    })?)
+}

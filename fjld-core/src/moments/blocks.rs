@@ -8,6 +8,8 @@
 use super::Sample;
 use crate::error::Result;
 use crate::ranks::{self, Ranks};
+use crate::wide::wide;
+use rayon::prelude::*;
 
 /// Places a row is folded onto.
 const WIDTH: usize = 2048;
@@ -52,8 +54,25 @@ impl Blocks {
         }
     }
 
+    /// Rows of length `d` next to each other; folded over the pool, taken in one after the other.
+    pub fn push_rows<T: Sample>(&mut self, rows: &[T], d: usize) {
+        let width = self.width;
+        let folded: Vec<Vec<f64>> = rows
+            .par_chunks_exact(d)
+            .with_min_len((super::TASK / d).max(1))
+            .map(|row| fold(row, width))
+            .collect();
+        for folded in folded {
+            self.push_folded(folded);
+        }
+    }
+
+    #[cfg(test)]
     pub fn push<T: Sample>(&mut self, row: &[T]) {
-        let folded = fold(row, self.width);
+        self.push_folded(fold(row, self.width));
+    }
+
+    fn push_folded(&mut self, folded: Vec<f64>) {
         match self.counts.last() {
             Some(&count) if count < self.rows_per_block => {
                 let last = self.counts.len() - 1;
@@ -188,6 +207,12 @@ impl Blocks {
 /// Folds a row onto `width` places. The first `width` coordinates keep their sign, so that a short row is kept as it is.
 fn fold<T: Sample>(row: &[T], width: usize) -> Vec<f64> {
     let mut folded: Vec<f64> = row[..width].iter().map(|&x| x.into()).collect();
+    wide(|| fold_onto(&mut folded, row, width));
+    folded
+}
+
+#[inline(always)]
+fn fold_onto<T: Sample>(folded: &mut [f64], row: &[T], width: usize) {
     for (layer, rest) in row[width..].chunks(width).enumerate() {
         for (word, lanes) in rest.chunks(64).enumerate() {
             let mut signs = mix((layer * width.div_ceil(64) + word) as u64);
@@ -201,7 +226,6 @@ fn fold<T: Sample>(row: &[T], width: usize) -> Vec<f64> {
             add_signed(last_places, last_lanes, signs);
         }
     }
-    folded
 }
 
 /// For every four bits, the four masks that turn the sign of a number where its bit is set.
@@ -220,7 +244,7 @@ const SIGN_MASKS: [[u64; 4]; 16] = {
 };
 
 /// Adds up to four numbers to their places, each with the sign that its bit of `signs` says.
-#[inline]
+#[inline(always)]
 fn add_signed<T: Sample>(places: &mut [f64], numbers: &[T], signs: u64) {
     let masks = &SIGN_MASKS[(signs & 15) as usize];
     for ((place, &x), mask) in places.iter_mut().zip(numbers).zip(masks) {

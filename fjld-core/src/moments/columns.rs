@@ -1,6 +1,7 @@
 //! The passes over rows of samples that everything else waits for, written so that the compiler works on several columns at once.
 
 use super::Sample;
+use crate::wide::wide;
 use std::ops::Range;
 
 /// Columns worked on at a time: mean, scatter and a few rows of them fit in the innermost caches.
@@ -8,6 +9,7 @@ pub(super) const COLUMNS: usize = 1024;
 
 /// Adds a stretch of `columns` of every row to `sums`, by `add(sum, x, centre)` in the order of the rows. Four rows at a time, so that a
 /// sum is fetched and put back once for all four.
+#[inline(always)]
 pub(super) fn accumulate<T: Sample>(
     sums: &mut [f64],
     centre: &[f64],
@@ -40,7 +42,7 @@ pub(super) fn first_not_finite<T: Sample>(samples: &[T]) -> Option<usize> {
     let stretches = samples.chunks(COLUMNS);
     let bad = stretches
         .enumerate()
-        .find(|(_, stretch)| stretch.iter().fold(false, |any, v| any | is_bad(v)));
+        .find(|(_, stretch)| wide(|| stretch.iter().fold(false, |any, v| any | is_bad(v))));
     bad.and_then(|(index, stretch)| Some(index * COLUMNS + stretch.iter().position(is_bad)?))
 }
 

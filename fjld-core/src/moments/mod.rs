@@ -22,12 +22,14 @@ pub use window::{ExponentialMoments, Window};
 
 use crate::error::{Error, Result};
 use crate::ranks::{self, Ranks};
+use crate::wide::wide;
 use blocks::Blocks;
 use candle_core::{DType, Tensor};
 use columns::{COLUMNS, accumulate, first_not_finite};
+use rayon::prelude::*;
 
 /// A number type that samples come in. Arithmetic is in `f64` whatever comes in.
-pub trait Sample: Copy + Into<f64> {
+pub trait Sample: Copy + Into<f64> + Sync {
     /// The relative distance of neighbouring numbers, which is how finely a variance can be resolved.
     const RESOLUTION: f64;
 }
@@ -55,6 +57,9 @@ pub struct Moments {
 
 /// Rows merged at a time by [`Moments::push_batch`].
 const ROWS: usize = 64;
+
+/// Numbers that are worth a task of their own.
+const TASK: usize = 1 << 17;
 
 impl Moments {
     /// No samples yet, of dimension `d`.
@@ -113,8 +118,8 @@ impl Moments {
         for rows in samples.chunks(ROWS * d) {
             self.push_rows(rows);
         }
-        for row in samples.chunks_exact(d) {
-            self.blocks.push(row);
+        for rows in samples.chunks(ROWS * d) {
+            self.blocks.push_rows(rows, d);
         }
         Ok(())
     }
@@ -124,28 +129,29 @@ impl Moments {
         let d = self.dimension();
         let added = (rows.len() / d) as f64;
         let weights = MergeWeights::new(self.count as f64, added);
-        let mut mean = [0.0; COLUMNS];
-        let mut scatter = [0.0; COLUMNS];
-        for start in (0..d).step_by(COLUMNS) {
-            let width = COLUMNS.min(d - start);
+        let blocks = self
+            .mean
+            .par_chunks_mut(COLUMNS)
+            .zip(self.scatter.par_chunks_mut(COLUMNS))
+            .enumerate()
+            .with_min_len((TASK / (rows.len() / d * COLUMNS)).max(1));
+        blocks.for_each(|(block, (all_mean, all_scatter))| {
+            let mut mean = [0.0; COLUMNS];
+            let mut scatter = [0.0; COLUMNS];
+            let width = all_mean.len();
             let (mean, scatter) = (&mut mean[..width], &mut scatter[..width]);
-            mean.fill(0.0);
-            scatter.fill(0.0);
-            let columns = start..start + width;
-            // the scatter is all zeros here, and not looked at
-            accumulate(mean, scatter, rows, d, columns.clone(), |sum, x, _| sum + x);
-            mean.iter_mut().for_each(|m| *m /= added);
-            accumulate(scatter, mean, rows, d, columns, |sum, x, m| {
-                let deviation = x - m;
-                sum + deviation * deviation
+            let columns = block * COLUMNS..block * COLUMNS + width;
+            wide(|| {
+                // the scatter is all zeros here, and not looked at
+                accumulate(mean, scatter, rows, d, columns.clone(), |sum, x, _| sum + x);
+                mean.iter_mut().for_each(|m| *m /= added);
+                accumulate(scatter, mean, rows, d, columns, |sum, x, m| {
+                    let deviation = x - m;
+                    sum + deviation * deviation
+                });
+                weights.merge(all_mean, all_scatter, mean, scatter);
             });
-            weights.merge(
-                &mut self.mean[start..start + width],
-                &mut self.scatter[start..start + width],
-                mean,
-                scatter,
-            );
-        }
+        });
         self.count += added as u64;
     }
 
@@ -332,6 +338,7 @@ impl MergeWeights {
         }
     }
 
+    #[inline(always)]
     fn merge(&self, mean: &mut [f64], scatter: &mut [f64], new_mean: &[f64], new_scatter: &[f64]) {
         let old = mean.iter_mut().zip(scatter);
         for ((m, s), (nm, ns)) in old.zip(new_mean.iter().zip(new_scatter)) {

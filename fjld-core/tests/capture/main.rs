@@ -1,6 +1,7 @@
 //! The two routes to per-example gradients against each other: one pass through the captured layers, and candle's autograd example by
 //! example. Outside a capture the same layers are candle-nn's, so that both routes see the same model.
 
+mod activation;
 mod conv;
 mod embedding;
 mod linear;

@@ -1,0 +1,421 @@
+//! Arithmetic on slices of the host's memory: matrix products, and passes over them that the compiler works on many numbers at a time.
+//!
+//! Products are faer's, which are as fast on an example's small matrices as on a batch's. They are split over rayon's pool by their
+//! sides alone, never by its size, so that the number of threads moves no bit.
+
+pub(crate) use crate::wide::wide;
+use candle_core::{DType, Error, Result, Storage, Tensor, WithDType};
+use faer::linalg::matmul::matmul_with_conj;
+use faer::{Accum, Conj, Mat, MatMut, MatRef, Par};
+use rayon::prelude::*;
+
+/// `f32` and `f64`.
+pub(crate) trait Number: WithDType + faer::traits::ComplexField + Into<f64> {
+    /// `exp(x)`.
+    fn exp_of(x: Self) -> Self;
+    /// `tanh(x)`.
+    fn tanh_of(x: Self) -> Self;
+}
+
+impl Number for f32 {
+    fn exp_of(x: Self) -> Self {
+        x.exp()
+    }
+
+    fn tanh_of(x: Self) -> Self {
+        x.tanh()
+    }
+}
+
+impl Number for f64 {
+    fn exp_of(x: Self) -> Self {
+        x.exp()
+    }
+
+    fn tanh_of(x: Self) -> Self {
+        x.tanh()
+    }
+}
+
+/// Whether the fast ways take this tensor: `f32` or `f64` on the host.
+pub(crate) fn is_host(x: &Tensor) -> bool {
+    x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64)
+}
+
+/// Calls `$run` with the type of `$x` as `T`; `$x` has passed [`is_host`].
+macro_rules! by_type {
+    ($x:expr, $T:ident => $run:expr) => {
+        match $x.dtype() {
+            candle_core::DType::F64 => {
+                type $T = f64;
+                $run
+            }
+            _ => {
+                type $T = f32;
+                $run
+            }
+        }
+    };
+}
+pub(crate) use by_type;
+
+/// The numbers of a tensor on the host, row after row.
+pub(crate) fn with_slice<T: WithDType, R>(x: &Tensor, read: impl FnOnce(&[T]) -> R) -> Result<R> {
+    let x = x.contiguous()?;
+    let (storage, layout) = x.storage_and_layout();
+    let Storage::Cpu(storage) = &*storage else {
+        return Err(Error::Msg(
+            "a tensor of another device was read as one of the CPU".into(),
+        ));
+    };
+    let all = storage.as_slice::<T>()?;
+    Ok(read(&all[layout.start_offset()..][..x.elem_count()]))
+}
+
+/// Multiplications in a piece of a product that is worth a task of its own, and pieces of the largest.
+const PIECE: usize = 1 << 20;
+const PIECES: usize = 16;
+
+/// `into = a b`, or `into += a b` where `add`, on this thread.
+pub(crate) fn multiply<T: Number>(
+    into: MatMut<'_, T>,
+    add: bool,
+    a: MatRef<'_, T>,
+    b: MatRef<'_, T>,
+) {
+    let how = if add { Accum::Add } else { Accum::Replace };
+    matmul_with_conj(into, how, a, Conj::No, b, Conj::No, one(), Par::Seq);
+}
+
+fn one<T: Number>() -> T {
+    T::from_f64(1.0)
+}
+
+/// As [`multiply`], in pieces over the pool.
+pub(crate) fn multiply_in_pieces<T: Number>(
+    into: MatMut<'_, T>,
+    add: bool,
+    a: MatRef<'_, T>,
+    b: MatRef<'_, T>,
+) {
+    let all = into.nrows() * into.ncols() * a.ncols();
+    split(into, add, a, b, PIECE.max(all / PIECES));
+}
+
+fn split<T: Number>(
+    into: MatMut<'_, T>,
+    add: bool,
+    a: MatRef<'_, T>,
+    b: MatRef<'_, T>,
+    enough: usize,
+) {
+    let (rows, columns) = (into.nrows(), into.ncols());
+    if rows * columns * a.ncols() <= enough || rows.max(columns) <= 16 {
+        return multiply(into, add, a, b);
+    }
+    // in multiples of the registers' width
+    let half = |side: usize| (side / 2).next_multiple_of(16);
+    if rows >= columns {
+        let at = half(rows);
+        let (top, bottom) = into.split_at_row_mut(at);
+        let (a_top, a_bottom) = a.split_at_row(at);
+        rayon::join(
+            || split(top, add, a_top, b, enough),
+            || split(bottom, add, a_bottom, b, enough),
+        );
+    } else {
+        let at = half(columns);
+        let (left, right) = into.split_at_col_mut(at);
+        let (b_left, b_right) = b.split_at_col(at);
+        rayon::join(
+            || split(left, add, a, b_left, enough),
+            || split(right, add, a, b_right, enough),
+        );
+    }
+}
+
+/// `a b` with sides `[m, k]` and `[k, n]` as given by `a_sides` and `b_sides` before a transposition, onto a row of `start` in every
+/// row if there is one; `[m, n]` row after row.
+pub(crate) fn product<T: Number>(
+    (a, a_transposed): (MatRef<'_, T>, bool),
+    (b, b_transposed): (MatRef<'_, T>, bool),
+    start: Option<&[T]>,
+) -> Vec<T> {
+    let a = if a_transposed { a.transpose() } else { a };
+    let b = if b_transposed { b.transpose() } else { b };
+    let (m, n) = (a.nrows(), b.ncols());
+    let mut into = vec![T::zero(); m * n];
+    if let Some(start) = start.filter(|_| n > 0) {
+        for row in into.chunks_exact_mut(n) {
+            row.copy_from_slice(start);
+        }
+    }
+    let view = MatMut::from_row_major_slice_mut(&mut into, m, n);
+    multiply_in_pieces(view, start.is_some(), a, b);
+    into
+}
+
+/// Columns of a block of [`gram`].
+const SIDE: usize = 96;
+
+/// `X' X`, exactly symmetric: of each pair of blocks of columns one product.
+pub(crate) fn gram(x: MatRef<'_, f64>) -> Mat<f64> {
+    let width = x.ncols();
+    let blocks = width.div_ceil(SIDE);
+    let columns = |block: usize| block * SIDE..width.min((block + 1) * SIDE);
+    let pairs: Vec<(usize, usize)> = (0..blocks)
+        .flat_map(|i| (0..=i).map(move |j| (i, j)))
+        .collect();
+    let parts: Vec<Mat<f64>> = pairs
+        .par_iter()
+        .map(|&(i, j)| {
+            let (rows, columns) = (columns(i), columns(j));
+            let mut into = Mat::zeros(rows.len(), columns.len());
+            let own = |range: std::ops::Range<usize>| x.subcols(range.start, range.len());
+            multiply(into.as_mut(), false, own(rows).transpose(), own(columns));
+            into
+        })
+        .collect();
+    let mut all = Mat::zeros(width, width);
+    for ((i, j), part) in pairs.into_iter().zip(parts) {
+        for (column, at) in columns(j).enumerate() {
+            for (row, to) in columns(i).enumerate() {
+                // on the diagonal the lower half counts for both
+                if i > j || row >= column {
+                    all[(to, at)] = part[(row, column)];
+                    all[(at, to)] = part[(row, column)];
+                }
+            }
+        }
+    }
+    all
+}
+
+/// `sum_k x_k y_k`, in `f64`.
+#[inline(always)]
+fn dot_inline<T: Copy + Into<f64>>(x: &[T], y: &[T]) -> f64 {
+    // for the compiler to keep in vector registers
+    let mut sums = [0.0; 16];
+    let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<16>(), y.as_chunks::<16>());
+    for (x, y) in xs.iter().zip(ys) {
+        for (sum, (&a, &b)) in sums.iter_mut().zip(x.iter().zip(y)) {
+            *sum += a.into() * b.into();
+        }
+    }
+    let rest = x_rest.iter().zip(y_rest);
+    let rest: f64 = rest.map(|(&a, &b)| a.into() * b.into()).sum();
+    sums.iter().sum::<f64>() + rest
+}
+
+/// `sum_k x_k y_k`, in `f64`.
+pub(crate) fn dot<T: Copy + Into<f64>>(x: &[T], y: &[T]) -> f64 {
+    wide(|| dot_inline(x, y))
+}
+
+/// One gradient taken in: `sum += g`, `squares += g^2` where they are wanted, and `|g|^2`.
+pub(crate) fn absorb<T: Number>(gradient: &[T], sum: &mut [T], squares: Option<&mut [T]>) -> f64 {
+    wide(|| {
+        for (sum, &g) in sum.iter_mut().zip(gradient) {
+            *sum += g;
+        }
+        if let Some(squares) = squares {
+            for (square, &g) in squares.iter_mut().zip(gradient) {
+                *square += g * g;
+            }
+        }
+        dot_inline(gradient, gradient)
+    })
+}
+
+/// `sum += x`, entry by entry.
+pub(crate) fn add_to<T: Number>(sum: &mut [T], x: &[T]) {
+    wide(|| {
+        for (sum, &x) in sum.iter_mut().zip(x) {
+            *sum += x;
+        }
+    });
+}
+
+/// What is asked of the gradients of one weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Their sum.
+    Sum,
+    /// And `|g_i|^2`.
+    Norms,
+    /// And `sum_i g_i^2`.
+    Squares,
+}
+
+/// Sums over draws of the gradients `[out, in]` of one weight.
+pub(crate) struct Sums<T> {
+    pub sum: Vec<T>,
+    pub squared_norms: Vec<f64>,
+    pub squares: Option<Vec<T>>,
+}
+
+/// Entries of gradients that one task holds, and the tasks that a weight is worth at least.
+const BLOCK: usize = 1 << 17;
+const TASKS: usize = 16;
+
+/// The parts of a gradient that a task writes out at a time: one draw after the other, so that each goes into sum, squares and norm
+/// while it is in the cache.
+///
+/// `add_part(i, rows, scratch, into)` writes these rows of draw `i`'s gradient, or adds to them where its flag says so. `scratch` is one
+/// buffer a task.
+pub(crate) fn absorb_all<T: Number>(
+    (draws, out, columns): (usize, usize, usize),
+    ask: Ask,
+    add_part: impl Fn(usize, std::ops::Range<usize>, &mut Vec<T>, MatMut<'_, T>, bool) + Sync,
+) -> Sums<T> {
+    let rows = (BLOCK / columns.max(1)).clamp(1, out.max(1));
+    let blocks = out.div_ceil(rows);
+    let groups = (TASKS / blocks.max(1)).clamp(1, draws.max(1));
+    let each = draws.div_ceil(groups).max(1);
+    let tasks: Vec<(usize, usize)> = (0..blocks)
+        .flat_map(|block| (0..draws.div_ceil(each)).map(move |group| (block, group)))
+        .collect();
+    let run = |&(block, group): &(usize, usize)| {
+        let own = block * rows..out.min((block + 1) * rows);
+        let size = own.len() * columns;
+        let mut part = Sums {
+            sum: vec![T::zero(); size],
+            squared_norms: Vec::new(),
+            squares: (ask == Ask::Squares).then(|| vec![T::zero(); size]),
+        };
+        let mut gradient = match ask {
+            Ask::Sum => Vec::new(),
+            _ => vec![T::zero(); size],
+        };
+        let mut scratch = Vec::new();
+        for draw in group * each..draws.min((group + 1) * each) {
+            if ask == Ask::Sum {
+                let into = MatMut::from_row_major_slice_mut(&mut part.sum, own.len(), columns);
+                add_part(draw, own.clone(), &mut scratch, into, true);
+                continue;
+            }
+            let into = MatMut::from_row_major_slice_mut(&mut gradient, own.len(), columns);
+            add_part(draw, own.clone(), &mut scratch, into, false);
+            let norm = absorb(&gradient, &mut part.sum, part.squares.as_deref_mut());
+            part.squared_norms.push(norm);
+        }
+        part
+    };
+    let parts: Vec<Sums<T>> = tasks.par_iter().map(run).collect();
+    let mut all = Sums {
+        sum: vec![T::zero(); out * columns],
+        squared_norms: vec![0.0; if ask == Ask::Sum { 0 } else { draws }],
+        squares: (ask == Ask::Squares).then(|| vec![T::zero(); out * columns]),
+    };
+    for ((block, group), part) in tasks.into_iter().zip(parts) {
+        let at = block * rows * columns;
+        add_to(&mut all.sum[at..][..part.sum.len()], &part.sum);
+        if let (Some(all), Some(own)) = (&mut all.squares, &part.squares) {
+            add_to(&mut all[at..][..own.len()], own);
+        }
+        let norms = all.squared_norms.iter_mut().skip(group * each);
+        norms
+            .zip(part.squared_norms)
+            .for_each(|(all, own)| *all += own);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Seed, standard_normals};
+
+    fn draws(count: usize) -> Vec<f64> {
+        standard_normals(&mut Seed::root(3).generator(), count)
+    }
+
+    #[test]
+    fn a_product_in_pieces_is_the_product_and_starts_where_it_is_told() {
+        // sides that no power of two divides, beyond one piece
+        let (m, k, n) = (131, 97, 205);
+        let (a, b, start) = (draws(m * k), draws(k * n), draws(n));
+        let got = product(
+            (MatRef::from_row_major_slice(&a, m, k), false),
+            (MatRef::from_row_major_slice(&b, k, n), false),
+            Some(&start),
+        );
+        for (row, got) in got.chunks(n).enumerate() {
+            for (column, got) in got.iter().enumerate() {
+                let terms = (0..k).map(|at| a[row * k + at] * b[at * n + column]);
+                let expected = start[column] + terms.sum::<f64>();
+                // 97 roundings of sums of a few tens
+                assert!((got - expected).abs() < 1e-12, "{got} against {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_number_of_threads_moves_no_bit() {
+        let (m, k, n) = (200, 700, 150);
+        let (a, b) = (draws(m * k), draws(k * n));
+        let by = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            pool.build().expect("a pool").install(|| {
+                product(
+                    (MatRef::from_row_major_slice(&a, m, k), false),
+                    (MatRef::from_row_major_slice(&b, k, n), false),
+                    None,
+                )
+            })
+        };
+        assert_eq!(by(1), by(3));
+    }
+
+    #[test]
+    fn products_with_itself_are_symmetric_and_right() {
+        let (n, width) = (7, 2 * SIDE + 5);
+        let rows = draws(n * width);
+        let got = gram(MatRef::from_row_major_slice(&rows, n, width));
+        for i in 0..width {
+            for j in 0..width {
+                let expected: f64 = (0..n)
+                    .map(|at| rows[at * width + i] * rows[at * width + j])
+                    .sum();
+                assert!((got[(i, j)] - expected).abs() < 1e-13);
+                assert_eq!(got[(i, j)], got[(j, i)]);
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_absorbed_block_by_block_give_the_sums_of_the_whole() {
+        // more than one block of rows and more than one group of draws
+        let (n, out, columns) = (5, 3, BLOCK / 2);
+        let rows = draws(n * out * columns);
+        let part = |draw: usize,
+                    own: std::ops::Range<usize>,
+                    _: &mut Vec<f64>,
+                    mut into: MatMut<'_, f64>,
+                    add: bool| {
+            for (at, row) in own.enumerate() {
+                for column in 0..columns {
+                    let value = rows[(draw * out + row) * columns + column];
+                    into[(at, column)] = value + if add { into[(at, column)] } else { 0.0 };
+                }
+            }
+        };
+        let all = absorb_all((n, out, columns), Ask::Squares, part);
+        let alone = absorb_all((n, out, columns), Ask::Sum, part);
+        let d = out * columns;
+        for (draw, norm) in all.squared_norms.iter().enumerate() {
+            let expected: f64 = rows[draw * d..][..d].iter().map(|g| g * g).sum();
+            assert!((norm / expected - 1.0).abs() < 1e-12);
+        }
+        let squares = all.squares.expect("they were asked for");
+        for at in (0..d).step_by(1001) {
+            let column = (0..n).map(|draw| rows[draw * d + at]);
+            let (sum, square) = (
+                column.clone().sum::<f64>(),
+                column.map(|g| g * g).sum::<f64>(),
+            );
+            assert!((all.sum[at] - sum).abs() < 1e-13 && (alone.sum[at] - sum).abs() < 1e-13);
+            assert!((squares[at] - square).abs() < 1e-12);
+        }
+    }
+}

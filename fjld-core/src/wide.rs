@@ -1,0 +1,8 @@
+//! Loops compiled for what the processor has.
+
+/// Runs `pass` with the widest instructions that this processor and [`pulp`] know. What `pass` calls takes part as far as it is inlined.
+/// Nothing is contracted or added in another order, so that no bit depends on it.
+#[inline(always)]
+pub(crate) fn wide<R>(pass: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(pass)
+}
