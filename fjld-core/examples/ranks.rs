@@ -1,8 +1,8 @@
 //! `C` of a data-parallel step, exactly and by the cheap form, over shards of unequal sizes:
 //!
 //! ```text
-//! cargo run -p fjld-core --example ranks                        # 4 threads in the place of ranks
-//! cargo build -p fjld-core --example ranks --features mpi
+//! cargo run --example ranks                                     # 4 threads in the place of ranks
+//! cargo build --example ranks --features fjld-core/mpi
 //! mpirun -n 4 target/debug/examples/ranks                       # 4 processes
 //! ```
 //!

@@ -75,7 +75,7 @@ pub fn check<R: DeserializeOwned + Clone + 'static>(
             },
         })
     };
-    Check::built(spec, build, examine)
+    Check::built(spec, build, examine).on(study)
 }
 
 /// Judges a sentence from how it fares in every run.

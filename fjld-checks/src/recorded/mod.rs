@@ -120,14 +120,13 @@ pub struct Subject {
 pub fn subjects() -> Vec<Subject> {
     let claims = claims::all().into_iter();
     let of_claims = claims.flat_map(|claim| {
-        let (id, on_runs) = (claim.id, !claim.scenarios.is_empty());
-        let checks = claim.checks.into_iter();
-        checks.map(move |check| (id, check, on_runs))
+        let (id, checks) = (claim.id, claim.checks.into_iter());
+        checks.map(move |check| (id, check.spec.kind == Kind::Runs, check))
     });
     let by_themselves = instruments::checks().into_iter();
     of_claims
-        .chain(by_themselves.map(|check| (instruments::CLAIM, check, false)))
-        .map(|(claim, check, on_runs)| Subject {
+        .chain(by_themselves.map(|check| (instruments::CLAIM, false, check)))
+        .map(|(claim, on_runs, check)| Subject {
             claim,
             check,
             on_runs,

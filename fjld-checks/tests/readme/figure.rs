@@ -2,8 +2,8 @@
 //!
 //! Plain SVG that follows the reader's light or dark theme. Plain runs are solid and the control is dashed, so that grey will do.
 
-use fjld_checks::scenarios::curve::{Control, Curve};
-use fjld_checks::scenarios::measurement::Estimator;
+use fjld_checks::scenarios::curve::{Control, Curve, Item};
+use fjld_checks::scenarios::measurement::{Estimator, View};
 use fjld_checks::scenarios::recorded::recording;
 use std::fmt::Write;
 
@@ -115,7 +115,10 @@ fn mean(runs: &[Vec<(f64, f64)>]) -> Vec<(f64, f64)> {
 
 fn arms(curves: &[Curve], of: impl Fn(&Curve, usize) -> f64) -> [Arm; 2] {
     [(None, "plain"), (Some(Control::ShuffledLabels), "control")].map(|(control, class)| {
-        let own = curves.iter().filter(|curve| curve.item.control == control);
+        // at the learning rate that verdicts rest on
+        let own = curves
+            .iter()
+            .filter(|curve| curve.item == Item::new(curve.item.seed, control));
         let points = |curve: &Curve| {
             let steps = curve.readings.iter().enumerate();
             steps
@@ -145,14 +148,15 @@ fn way(arm: &Arm) -> String {
 
 /// The picture, and what it shows in a sentence of which the numbers are computed.
 pub fn training() -> (String, String) {
-    let (_, evidence) = recording(SCENARIO)
+    let recording = recording(SCENARIO)
         .expect("it is whole")
         .expect("it is recorded");
+    let evidence = recording.evidence().expect("it is of training runs");
     let accuracy = arms(&evidence.curves, |curve, index| {
         curve.readings[index].accuracy
     });
     let ratio = arms(&evidence.curves, |curve, index| {
-        let value = curve.readings[index].value(Estimator::PerExample, BATCH);
+        let value = curve.readings[index].value(View::of_examples(Estimator::PerExample), BATCH);
         value
             .and_then(|v| v.c)
             .expect("the exact C is always there")
