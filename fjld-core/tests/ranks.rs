@@ -4,7 +4,7 @@ use approx::assert_relative_eq;
 use candle_core::{DType, Device, Tensor, Var};
 use candle_nn::{Module, loss::cross_entropy};
 use fjld_core::capture::{Capture, Captured, Linear, Reduction, Share, linear};
-use fjld_core::fisher::Curvature;
+use fjld_core::fisher::{Curvature, Dense, Diagonal, RowProducts, SecondMoment};
 use fjld_core::kronecker::{Factors, Setting};
 use fjld_core::moments::TwoBatch;
 use fjld_core::ranks::{Ranks, on_threads};
@@ -45,6 +45,7 @@ impl Net {
         let y = self.labels.narrow(0, from, to - from)?;
         Capture::new(to - from, Reduction::Mean)
             .pairs()
+            .rows()
             .run(&self.parameters, || {
                 let z = self.hidden.forward(&x)?.tanh()?;
                 cross_entropy(&self.head.forward(&z)?, &y)
@@ -107,6 +108,32 @@ fn kronecker_factors_of_unequal_shards_are_those_of_all_examples() -> Result<()>
             assert!(gap.norm_max() < 1e-14, "{}", gap.norm_max());
         }
     }
+    Ok(())
+}
+
+#[test]
+fn fisher_matrices_of_unequal_shards_are_those_of_all_examples() -> Result<()> {
+    fn fisher<C: RowProducts>(from: usize, to: usize) -> Result<SecondMoment<C>> {
+        let rows = Net::new()?.measure(from, to)?.statistics.rows()?;
+        SecondMoment::empirical(&rows.expect("the draws were kept"))
+    }
+    fn gap<C: RowProducts>() -> Result<f64> {
+        let whole = fisher::<C>(0, EXAMPLES)?.curvature().to_dense();
+        let mut worst = 0f64;
+        for found in on_threads(4, |ranks| {
+            let [from, to] = shard(ranks.rank(), ranks.size());
+            let mut own = fisher::<C>(from, to)?;
+            own.all_reduce(ranks)?;
+            assert_eq!(own.examples(), EXAMPLES as u64);
+            Ok::<_, Error>(own.curvature().to_dense())
+        }) {
+            worst = worst.max((found? - &whole).norm_max());
+        }
+        Ok(worst)
+    }
+    // means of 29 products of numbers below 1
+    assert!(gap::<Dense>()? < 1e-15 * EXAMPLES as f64);
+    assert!(gap::<Diagonal>()? < 1e-15 * EXAMPLES as f64);
     Ok(())
 }
 

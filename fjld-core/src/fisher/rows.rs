@@ -3,7 +3,9 @@
 use super::tensors::{check_finite, to_host, widened};
 use super::{Curvature, Dense, Diagonal};
 use crate::error::{Error, Result};
+use crate::ranks::{self, Ranks};
 use candle_core::Tensor;
+use faer::Mat;
 
 /// Where the labels came from at which gradients were taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +25,29 @@ pub trait RowProducts: Curvature + Sized {
     /// # Errors
     /// When the result is not finite, or candle fails.
     fn of_products(rows: &Tensor, divisor: f64) -> Result<Self>;
+
+    /// Its numbers, of which sums over operators of one size are the numbers of their sum.
+    fn numbers(&self) -> Vec<f64>;
+
+    /// The operator of these numbers.
+    ///
+    /// # Errors
+    /// When they are those of no such operator.
+    fn of_numbers(numbers: Vec<f64>) -> Result<Self>;
 }
 
 impl RowProducts for Diagonal {
     fn of_products(rows: &Tensor, divisor: f64) -> Result<Self> {
         let sums = rows.sqr()?.sum(0)?.to_vec1::<f64>()?;
         Self::new(sums.into_iter().map(|s| s / divisor).collect())
+    }
+
+    fn numbers(&self) -> Vec<f64> {
+        self.entries().to_vec()
+    }
+
+    fn of_numbers(numbers: Vec<f64>) -> Result<Self> {
+        Self::new(numbers)
     }
 }
 
@@ -37,6 +56,19 @@ impl RowProducts for Dense {
         let products = (rows.t()?.matmul(rows)? / divisor)?;
         Self::new(to_host(&products)?.as_ref())
     }
+
+    fn numbers(&self) -> Vec<f64> {
+        let matrix = self.matrix();
+        let columns = (0..matrix.ncols()).map(|j| matrix.col(j));
+        columns
+            .flat_map(|c| c.iter().copied().collect::<Vec<f64>>())
+            .collect()
+    }
+
+    fn of_numbers(numbers: Vec<f64>) -> Result<Self> {
+        let side = numbers.len().isqrt();
+        Self::new(Mat::from_fn(side, side, |i, j| numbers[j * side + i]).as_ref())
+    }
 }
 
 /// The uncentred second moment `E g g'`, with the divisor `n`: a Fisher matrix.
@@ -44,6 +76,8 @@ impl RowProducts for Dense {
 pub struct SecondMoment<C> {
     curvature: C,
     source: Source,
+    /// The rows, or for type 2 the examples, that it is a mean over.
+    examples: u64,
 }
 
 impl<C: RowProducts> SecondMoment<C> {
@@ -95,7 +129,26 @@ impl<C: RowProducts> SecondMoment<C> {
         Ok(Self {
             curvature: C::of_products(&Tensor::cat(&columns, 0)?, examples as f64)?,
             source,
+            examples: examples as u64,
         })
+    }
+
+    /// The mean over the examples of all ranks, left on each: shards may be of any sizes, but none empty. Messages of as many numbers as the
+    /// operator holds.
+    ///
+    /// # Errors
+    /// When the ranks' sizes differ, or the numbers can not be brought together.
+    pub fn all_reduce(&mut self, ranks: &impl Ranks) -> Result<()> {
+        let mut sums = self.curvature.numbers();
+        ranks::agree(ranks, "the size of the Fisher matrix", sums.len() as u64)?;
+        let own = self.examples as f64;
+        let mut total = [own];
+        ranks.add(&mut total)?;
+        sums.iter_mut().for_each(|x| *x *= own / total[0]);
+        ranks.add(&mut sums)?;
+        self.curvature = C::of_numbers(sums)?;
+        self.examples = total[0] as u64;
+        Ok(())
     }
 }
 
@@ -103,6 +156,11 @@ impl<C> SecondMoment<C> {
     /// The operator.
     pub fn curvature(&self) -> &C {
         &self.curvature
+    }
+
+    /// The number of examples that it is a mean over.
+    pub fn examples(&self) -> u64 {
+        self.examples
     }
 
     /// Which Fisher matrix this is.

@@ -2,7 +2,7 @@
 //!
 //! What can be merged can be added up over ranks: [`Moments::all_reduce`](crate::Moments::all_reduce),
 //! [`FullMoments::all_reduce`](crate::FullMoments::all_reduce), [`Statistics::all_reduce`](crate::capture::Statistics::all_reduce),
-//! [`Factors::all_reduce`](crate::kronecker::Factors::all_reduce) and, with messages of a few numbers,
+//! [`Factors::all_reduce`](crate::kronecker::Factors::all_reduce), [`SecondMoment::all_reduce`](crate::fisher::SecondMoment::all_reduce) and, with messages of a few numbers,
 //! [`TwoBatch::all_reduce`](crate::moments::TwoBatch::all_reduce) and [`TwoBatch::push_ranks`](crate::moments::TwoBatch::push_ranks).
 //! Shards may be of any sizes. For any split the result is that of one rank to rounding, the unit of exchangeability that of the draws.
 //!
