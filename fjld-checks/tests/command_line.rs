@@ -160,6 +160,15 @@ fn the_same_seed_gives_the_same_bytes_whatever_the_number_of_threads() {
             "report",
             "--tier",
             "quick",
+            // training, a study with eigenbases, simulated draws and exact search
+            "--claim",
+            "phase-precedes-accuracy",
+            "--claim",
+            "kfac-sharper",
+            "--claim",
+            "ratio-definition",
+            "--claim",
+            "theorem-1",
             "--out",
             &to,
         ]);
