@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 /// The numbers of one check.
 #[derive(Serialize)]
 struct Figure {
-    tier: &'static str,
     outcome: Outcome,
     cases: u64,
     effect: Option<f64>,
@@ -26,9 +25,8 @@ fn every_recorded_figure_is_regenerated_from_the_rows() -> Result<()> {
     for claim in claims::all() {
         for found in recorded::of(&claim)? {
             for check in found.checks {
-                let name = format!("{}/{}", claim.id, check.id);
+                let name = format!("{}/{}/{}", claim.id, check.id, found.tier.name());
                 let figure = Figure {
-                    tier: found.tier.name(),
                     outcome: check.outcome,
                     cases: check.cases,
                     effect: check.effect,

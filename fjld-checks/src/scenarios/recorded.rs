@@ -2,6 +2,8 @@
 //!
 //! `run SCENARIO.toml --tier T --record` makes one. A recording stands for a fresh run only where the data for one are not there, and
 //! whatever is judged from it says so; beside a fresh run of a lower tier it is shown apart (see [`crate::report::Recorded`]).
+//!
+//! The lines are kept packed (`zcat fjld-checks/recorded/NAME.jsonl.gz` shows them): a full tier has megabytes of them.
 
 use super::curve::{Control, Curve, Item, Reading};
 use super::evidence::{Evidence, Line};
@@ -11,22 +13,26 @@ use super::{Scenario, shipped};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::tier::Tier;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::io::Write;
 use std::path::Path;
 
 /// The schema of a recording's provenance.
 const SCHEMA: &str = "fjld-recorded/1";
 
-/// Name, provenance and lines.
-type Files = (&'static str, &'static str, &'static str);
+/// Name, provenance and packed lines.
+type Files = (&'static str, &'static str, &'static [u8]);
 
 macro_rules! recording {
     ($name:literal) => {
         (
             $name,
             include_str!(concat!("../../recorded/", $name, ".json")),
-            include_str!(concat!("../../recorded/", $name, ".jsonl")),
+            include_bytes!(concat!("../../recorded/", $name, ".jsonl.gz")),
         )
     };
 }
@@ -34,8 +40,17 @@ macro_rules! recording {
 /// Scenarios with a recording, of training runs or of a study.
 const RECORDINGS: &[Files] = &[
     recording!("cifar-resnet18"),
+    recording!("double-descent"),
+    recording!("faq"),
+    recording!("gpt"),
     recording!("gpt-shakespeare"),
+    recording!("heavy-tails"),
+    recording!("kfac-sharper"),
+    recording!("lottery"),
     recording!("mnist-mlp"),
+    recording!("non-iid"),
+    recording!("optimisers"),
+    recording!("quantisation"),
 ];
 
 /// What was recorded of a scenario.
@@ -150,17 +165,42 @@ impl Provenance {
         )
     }
 
-    /// Writes it and the lines to a folder, as this module reads them.
+    /// Writes it and the lines to a folder, for people to read.
+    ///
+    /// # Errors
+    /// When a file can not be written.
+    pub fn write(&self, lines: &str, folder: &Path) -> Result<()> {
+        self.beside("jsonl", lines.as_bytes(), folder)
+    }
+
+    /// Writes it and the packed lines to a folder, as this module reads them.
     ///
     /// # Errors
     /// When a file can not be written.
     pub fn record(&self, lines: &str, folder: &Path) -> Result<()> {
+        self.beside("jsonl.gz", &packed(lines), folder)
+    }
+
+    fn beside(&self, ending: &str, lines: &[u8], folder: &Path) -> Result<()> {
         let name = &self.scenario;
         let mut json = serde_json::to_string_pretty(self).expect("names and sums");
         json.push('\n');
-        write_whole(&folder.join(format!("{name}.jsonl")), lines.as_bytes())?;
+        write_whole(&folder.join(format!("{name}.{ending}")), lines)?;
         write_whole(&folder.join(format!("{name}.json")), json.as_bytes())
     }
+}
+
+/// The same bytes whenever and wherever they are packed: no name and no time.
+fn packed(lines: &str) -> Vec<u8> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    let done = packer.write_all(lines.as_bytes());
+    done.and_then(|()| packer.finish())
+        .expect("memory takes what is written to it")
+}
+
+fn unpacked(name: &str, lines: &[u8]) -> Result<String> {
+    std::io::read_to_string(GzDecoder::new(lines))
+        .map_err(|e| Error::input(format!("the recording of \"{name}\": its lines: {e}")))
 }
 
 /// Every recording there is.
@@ -185,7 +225,7 @@ fn read(&(name, provenance, lines): &Files) -> Result<Recording> {
         &shipped::scenario(name)?,
         shipped::text(name)?,
         provenance,
-        lines,
+        &unpacked(name, lines)?,
     )
 }
 
@@ -346,10 +386,12 @@ mod tests {
         made.record(&lines, folder.path())?;
         let read = |end: &str| {
             let path = folder.path().join(format!("sums.{end}"));
-            std::fs::read_to_string(path).expect("it was recorded")
+            std::fs::read(path).expect("it was recorded")
         };
         let study = Scenario::Study(Box::new(Sums { tiers: tiers(2) }));
-        let taken = taken_from(&study, "some text", &read("json"), &read("jsonl"))?;
+        let json = String::from_utf8(read("json")).expect("it is text");
+        let unpacked = unpacked("sums", &read("jsonl.gz"))?;
+        let taken = taken_from(&study, "some text", &json, &unpacked)?;
         assert_eq!(taken.rows(), Some(rows.as_slice()));
         let root = fjld_core::rng::Seed::root(1);
         let mut store = super::super::store::RunStore::new(Tier::Quick, root, None);
@@ -377,7 +419,7 @@ mod tests {
                         let read: Vec<u64> = curve.readings.iter().map(|r| r.step).collect();
                         assert_eq!(read, steps, "{name}, {}", curve.item);
                     }
-                    assert_eq!(evidence.json_lines(), *lines, "{name}");
+                    assert_eq!(evidence.json_lines(), unpacked(name, lines)?, "{name}");
                 }
                 Scenario::Study(study) => {
                     let rows = recording.rows().expect("it has rows");

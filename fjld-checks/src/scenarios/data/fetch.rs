@@ -40,7 +40,6 @@ pub fn fetch(set: &DataSet, folder: &Path, mirror: Option<&str>) -> Result<Strin
     if set.is_in(Some(folder)) {
         return Ok(format!("{} is there already\n", set.name));
     }
-    let own = folder.join(set.folder);
     let mut files = BTreeMap::new();
     for (url, packed) in set.published.downloads(set, mirror) {
         let bytes = download(&url).map_err(|why| {
@@ -52,9 +51,22 @@ pub fn fetch(set: &DataSet, folder: &Path, mirror: Option<&str>) -> Result<Strin
         files.extend(match packed {
             Packed::File(name) => vec![(name, bytes)],
             Packed::Gzip(name) => vec![(name, gunzip(&url, &bytes)?)],
-            Packed::Archive => members(&gunzip(&url, &bytes)?),
+            Packed::Archive(known) => {
+                hold(&url, &bytes, Some(known))?;
+                members(&gunzip(&url, &bytes)?)
+            }
         });
     }
+    keep(set, folder, files)
+}
+
+/// Writes the files of a set, once all are there and their sums are the known ones.
+pub(super) fn keep(
+    set: &DataSet,
+    folder: &Path,
+    mut files: BTreeMap<String, Vec<u8>>,
+) -> Result<String> {
+    let own = folder.join(set.folder);
     let mut wanted = Vec::new();
     for (name, known) in set.files {
         let Some(bytes) = files.remove(*name) else {
@@ -62,13 +74,7 @@ pub fn fetch(set: &DataSet, folder: &Path, mirror: Option<&str>) -> Result<Strin
                 "what was fetched holds no {name}, and nothing was written"
             )));
         };
-        let sum = hex(&Sha256::digest(&bytes));
-        if known.is_some_and(|known| known != sum) {
-            return Err(Error::input(format!(
-                "{name} has the SHA-256 {sum}; the known one is {}, and nothing was written",
-                known.unwrap_or_default()
-            )));
-        }
+        hold(name, &bytes, *known)?;
         wanted.push((own.join(name), bytes));
     }
     for (path, bytes) in &wanted {
@@ -82,14 +88,25 @@ pub fn fetch(set: &DataSet, folder: &Path, mirror: Option<&str>) -> Result<Strin
     ))
 }
 
+/// Refuses bytes whose sum is not the known one.
+fn hold(name: &str, bytes: &[u8], known: Option<&str>) -> Result<()> {
+    let sum = hex(&Sha256::digest(bytes));
+    match known.filter(|known| *known != sum) {
+        None => Ok(()),
+        Some(known) => Err(Error::input(format!(
+            "{name} has the SHA-256 {sum}; the known one is {known}, and nothing was written"
+        ))),
+    }
+}
+
 /// How a download holds the files of a set.
 enum Packed {
     /// The file itself.
     File(String),
     /// Compressed.
     Gzip(String),
-    /// A compressed archive of all of them.
-    Archive,
+    /// A compressed archive of all of them, with this SHA-256.
+    Archive(&'static str),
 }
 
 impl Published {
@@ -107,7 +124,7 @@ impl Published {
             Self::Gzips(base) => files()
                 .map(|file| (at(&format!("{base}/{file}.gz")), Packed::Gzip(file)))
                 .collect(),
-            Self::Archive(url) => vec![(at(url), Packed::Archive)],
+            Self::Archive(url, sum) => vec![(at(url), Packed::Archive(sum))],
             Self::Plain(url) => files().map(|file| (at(url), Packed::File(file))).collect(),
         }
     }
@@ -170,7 +187,7 @@ fn members(tar: &[u8]) -> Vec<(String, Vec<u8>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::folder::TINY_SHAKESPEARE;
+    use super::super::folder::{CIFAR10, TINY_SHAKESPEARE};
     use super::*;
 
     fn entries(folder: &Path) -> usize {
@@ -209,6 +226,18 @@ mod tests {
         let said = fetch(&TINY_SHAKESPEARE, folder.path(), Some(&local(&mirror)));
         let said = said.expect_err("the sum differs").to_string();
         assert!(said.contains("the known one is 86c4e6aa"), "{said}");
+        assert_eq!(entries(folder.path()), 0);
+    }
+
+    #[test]
+    fn an_archive_is_held_to_its_own_sum_before_it_is_opened() {
+        let (mirror, folder) = (tempfile::tempdir(), tempfile::tempdir());
+        let (mirror, folder) = (mirror.expect("a folder"), folder.expect("a folder"));
+        let archive = mirror.path().join("cifar-10-binary.tar.gz");
+        std::fs::write(archive, b"something else").expect("it is mine");
+        let said = fetch(&CIFAR10, folder.path(), Some(&local(&mirror)));
+        let said = said.expect_err("the sum differs").to_string();
+        assert!(said.contains("the known one is c4a38c50"), "{said}");
         assert_eq!(entries(folder.path()), 0);
     }
 

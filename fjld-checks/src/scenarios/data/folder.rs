@@ -26,8 +26,8 @@ pub struct DataSet {
 pub enum Published {
     /// Every file compressed, in a folder at this address.
     Gzips(&'static str),
-    /// A compressed archive of all of them.
-    Archive(&'static str),
+    /// A compressed archive of all of them, and the SHA-256 of the archive.
+    Archive(&'static str, &'static str),
     /// Its only file, under another name.
     Plain(&'static str),
 }
@@ -71,7 +71,10 @@ pub const CIFAR10: DataSet = DataSet {
         ("test_batch.bin", None),
     ],
     source: "the binary version of CIFAR-10; copies from JPEG differ in the last bits",
-    published: Published::Archive("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"),
+    published: Published::Archive(
+        "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+        "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    ),
 };
 
 /// The text that A. Karpathy's char-rnn made known: 1,115,394 characters of Shakespeare.
