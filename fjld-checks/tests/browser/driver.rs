@@ -75,6 +75,11 @@ impl Browser {
 
     /// Opens a file at this width, light or dark.
     pub fn open(&self, page: &Path, width: u32, scheme: Scheme) {
+        self.visit(&format!("file://{}", page.display()), width, scheme);
+    }
+
+    /// Opens an address at this width, light or dark.
+    pub fn visit(&self, address: &str, width: u32, scheme: Scheme) {
         let scheme = match scheme {
             Scheme::Light => "light",
             Scheme::Dark => "dark",
@@ -87,11 +92,16 @@ impl Browser {
             "Emulation.setEmulatedMedia",
             json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]}),
         );
-        self.call(
-            "POST",
-            "/url",
-            json!({"url": format!("file://{}", page.display())}),
-        );
+        self.call("POST", "/url", json!({"url": address}));
+        // over HTTP the driver answers before the page is whole
+        let whole = (0..600).any(|_| {
+            let whole = self.script("return document.readyState") == "complete";
+            if !whole {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            whole
+        });
+        assert!(whole, "{address} does not load");
     }
 
     /// What a function body returns in the page.

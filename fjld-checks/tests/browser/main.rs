@@ -1,6 +1,8 @@
 //! The report in a real browser. It takes chromium and its chromedriver, so that it is run by itself: `scripts/browser/run.sh`.
 
 mod driver;
+mod formulas;
+mod pictures;
 
 use driver::{Browser, Scheme};
 use fjld_checks::audit;
@@ -94,7 +96,7 @@ fn nothing_reaches_beyond_the_sides_at_any_width() {
         let found = browser.script(
             "for (const fold of document.querySelectorAll('details')) fold.open = true;
              const wide = document.documentElement.scrollWidth;
-             const beyond = [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.scroll'));
+             const beyond = [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.scroll, .bars .panel'));
              return [wide <= innerWidth, beyond.slice(0, 5).map(e => e.outerHTML.slice(0, 120))]",
         );
         assert_eq!(found[0], true, "at {width}: {}", found[1]);
