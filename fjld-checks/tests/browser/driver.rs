@@ -78,16 +78,21 @@ impl Browser {
         self.visit(&format!("file://{}", page.display()), width, scheme);
     }
 
+    /// Gives the window this width.
+    pub fn resize(&self, width: u32) {
+        self.devtools(
+            "Emulation.setDeviceMetricsOverride",
+            json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false}),
+        );
+    }
+
     /// Opens an address at this width, light or dark.
     pub fn visit(&self, address: &str, width: u32, scheme: Scheme) {
         let scheme = match scheme {
             Scheme::Light => "light",
             Scheme::Dark => "dark",
         };
-        self.devtools(
-            "Emulation.setDeviceMetricsOverride",
-            json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false}),
-        );
+        self.resize(width);
         self.devtools(
             "Emulation.setEmulatedMedia",
             json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]}),

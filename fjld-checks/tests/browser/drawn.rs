@@ -7,7 +7,7 @@ use crate::driver::Scheme;
 #[ignore = "scripts/browser/run.sh runs it"]
 fn no_text_of_a_picture_is_cut_off_or_stands_on_another() {
     let (browser, _shown) = opened(1440, Scheme::Light);
-    let found = browser.script(include_str!("pictures.js"));
+    let found = browser.script(include_str!("drawn.js"));
     assert!(found["looked"].as_u64() > Some(100), "{found}");
     assert_eq!(names(found["wrong"].clone()), Vec::<String>::new());
 }
