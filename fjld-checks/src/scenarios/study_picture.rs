@@ -303,7 +303,7 @@ fn shown(what: &str, told: &Told, panels: &[&Panel], x: &str) -> String {
             format!(
                 "{what} falls from the left end to the right in {falls} of {} lines: {}",
                 ends.len(),
-                each.collect::<Vec<_>>().join(", ")
+                each.collect::<Vec<_>>().join("; ")
             )
         }
     }
