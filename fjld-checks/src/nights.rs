@@ -2,12 +2,15 @@
 //! and bets against each check.
 //!
 //! A check promises that, whatever came before, it alarms with a chance of at most `a` on a night on which nothing is wrong. Someone who
-//! starts with one coin and stakes it every night on a rate `q >= a` holds, after alarms `x_t` in `{0, 1}`,
+//! starts with one coin and stakes it every night on a rate `$q \ge a$` holds, after alarms `x_t` in `{0, 1}`,
 //!
-//! `E_T(q) = prod_t (q/a)^(x_t) ((1-q)/(1-a))^(1-x_t) = prod_t (1 + l (x_t - a))`, `l = (q - a)/(a (1 - a))`,
+//! ```math
+//! E_T(q) = \prod_t \Bigl( \frac qa \Bigr)^{x_t} \Bigl( \frac{1 - q}{1 - a} \Bigr)^{1 - x_t} = \prod_t \bigl( 1 + l \, (x_t - a) \bigr),
+//! \qquad l = \frac{q - a}{a (1 - a)},
+//! ```
 //!
-//! and a night multiplies it by `1 + l (p - a) <= 1` on average if the chance of an alarm is `p <= a`: a nonnegative supermartingale. So is
-//! the average over several `q` ([`BETS`]), for one coin in all. By Ville's inequality (1939) `P(E_T >= 1/c for some T) <= c`: one may
+//! and a night multiplies it by `$1 + l (p - a) \le 1$` on average if the chance of an alarm is `$p \le a$`: a nonnegative supermartingale.
+//! So is the average over several `q` ([`BETS`]), for one coin in all. By Ville's inequality (1939) the chance that `$E_T \ge 1/c$` for some `T` is at most `c`: one may
 //! look every morning and stop when one likes, and `E_T` is evidence against the promise at any time (Shafer and Vovk 2019, *Game-Theoretic
 //! Foundations for Probability and Finance*; Ramdas, Grünwald, Vovk and Shafer 2023, *Statistical Science* 38).
 //!

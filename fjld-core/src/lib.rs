@@ -1,4 +1,10 @@
-//! The consolidation ratio of stochastic gradients, `C = |mean gradient|^2 / Tr(gradient covariance)`, and the geometry around it.
+//! The consolidation ratio of stochastic gradients, and the geometry around it:
+//!
+//! ```math
+//! C = \frac{|\mu|^2}{\Tr D}
+//! ```
+//!
+//! with the mean `mu` and the covariance `D` of gradient draws.
 //!
 //! One way through: gradients come out of a model ([`capture`]), are taken in by streaming [`moments`], and these give the metrics:
 //! the [`ratio`] with its interval, [`geometry`] and [`information`]. [`fisher`] holds the curvature operators and [`kronecker`] the layers'

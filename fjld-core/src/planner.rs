@@ -1,24 +1,26 @@
 //! How many draws a wanted precision of `C` takes, from a pilot.
 //!
-//! The debiased estimate is a ratio of two U-statistics, `C_hat = N / T` with `N` the mean of `g_i.g_j` and `T = Tr D_hat` the mean of
-//! `|g_i - g_j|^2 / 2` over pairs of different draws. With `g = mu + xi` and `q = |xi|^2` Hoeffding's decomposition (1948, *Annals of
-//! Mathematical Statistics* 19, eq. 5.13) gives, exactly and for any law with fourth moments,
+//! The debiased estimate is a ratio of two U-statistics, `$\hat C = N / T$` with `N` the mean of `$g_i \cdot g_j$` and `$T = \Tr \hat D$`
+//! the mean of `$|g_i - g_j|^2 / 2$` over pairs of different draws. With `$g = \mu + \xi$` and `$q = |\xi|^2$` Hoeffding's decomposition
+//! (1948, *Annals of Mathematical Statistics* 19, eq. 5.13) gives, exactly and for any law with fourth moments,
 //!
-//! ```text
-//! Var N    = 4 a/n + 2 b/(n(n-1))        a = mu' D mu = Var(mu.xi)       b = Tr(D^2) = Var(xi_1.xi_2)
-//! Var T    =   V/n + 2 b/(n(n-1))        V = Var q
-//! Cov(N,T) = 2 w/n - 2 b/(n(n-1))        w = Cov(mu.xi, q)
+//! ```math
+//! \begin{aligned}
+//! \Var N &= \frac{4a}{n} + \frac{2b}{n(n-1)} & a &= \mu' D \mu = \Var(\mu \cdot \xi) \\
+//! \Var T &= \frac{V}{n} + \frac{2b}{n(n-1)} & b &= \Tr D^2 = \Var(\xi_1 \cdot \xi_2) \\
+//! \Cov(N, T) &= \frac{2w}{n} - \frac{2b}{n(n-1)} & V &= \Var q, \quad w = \Cov(\mu \cdot \xi, q)
+//! \end{aligned}
 //! ```
 //!
-//! (for normal draws `V = 2b` and `w = 0`: then `mu_hat` and `D_hat` are independent, and the covariance is `-Var(T)/n`). To first
-//! order in the error of `T`, `C_hat - C = (N - C T)/Tr D`, so that
+//! (for normal draws `$V = 2b$` and `$w = 0$`: then `$\hat\mu$` and `$\hat D$` are independent, and the covariance is `$-\Var(T)/n$`). To
+//! first order in the error of `T`, `$\hat C - C = (N - C T)/\Tr D$`, so that
 //!
-//! ```text
-//! Var C_hat(n) = ( (4a - 4 C w + C^2 V)/n + 2 (1 + C)^2 b/(n(n-1)) ) / (Tr D)^2
+//! ```math
+//! \Var \hat C(n) = \frac{1}{(\Tr D)^2} \left( \frac{4a - 4 C w + C^2 V}{n} + \frac{2 (1 + C)^2\, b}{n(n-1)} \right)
 //! ```
 //!
-//! What is left out is of the relative order of `Var T / (Tr D)^2`. The second term is what matters where the signal is weak: with no
-//! signal at all the standard deviation is `sqrt(2/r)/n`, with `r = (Tr D)^2/b` the effective rank.
+//! What is left out is of the relative order of `$\Var T / (\Tr D)^2$`. The second term is what matters where the signal is weak: with no
+//! signal at all the standard deviation is `$\sqrt{2/r}\,/n$`, with `$r = (\Tr D)^2/b$` the effective rank.
 
 use crate::error::{Error, Result};
 use crate::moments::Moments;
@@ -45,13 +47,13 @@ const NEARLY_NORMAL: u64 = 1_000_000;
 pub struct PilotMoments {
     /// `C`; from samples the debiased estimate.
     pub ratio: f64,
-    /// `a / (Tr D)^2` with `a = mu' D mu`: how far the signal lies along noisy directions.
+    /// `$a / (\Tr D)^2$` with `$a = \mu' D \mu$`: how far the signal lies along noisy directions.
     pub along_signal: f64,
-    /// `b / (Tr D)^2` with `b = Tr(D^2)`: one over the effective rank.
+    /// `$b / (\Tr D)^2$` with `$b = \Tr D^2$`: one over the effective rank.
     pub concentration: f64,
-    /// `V / (Tr D)^2` with `V = Var |g - mu|^2`: large for heavy tails.
+    /// `$V / (\Tr D)^2$` with `$V = \Var |g - \mu|^2$`: large for heavy tails.
     pub tails: f64,
-    /// `w / (Tr D)^2` with `w = Cov(mu.(g - mu), |g - mu|^2)`: 0 for symmetric noise.
+    /// `$w / (\Tr D)^2$` with `$w = \Cov(\mu \cdot (g - \mu), |g - \mu|^2)$`: 0 for symmetric noise.
     pub skew: f64,
 }
 
@@ -166,7 +168,7 @@ impl PilotMoments {
         })
     }
 
-    /// `Var C_hat(n)`, the variance of the debiased ratio of `draws` draws, by the formula at the head of this module. Where estimates
+    /// `$\Var \hat C(n)$`, the variance of the debiased ratio of `draws` draws, by the formula at the head of this module. Where estimates
     /// put the first term below zero it counts as zero.
     pub fn variance(&self, draws: u64) -> f64 {
         let (n, c) = (draws as f64, self.ratio);
@@ -175,7 +177,7 @@ impl PilotMoments {
         first.max(0.0) / n + second / (n * (n - 1.0))
     }
 
-    /// The fewest draws `n`, at least 3, with `t sd(C_hat(n)) <= half_width C`, `t` being the two-sided Student quantile of `level` with
+    /// The fewest draws `n`, at least 3, with `$t \operatorname{sd} \hat C(n) \le \text{half-width} \cdot C$`, `t` being the two-sided Student quantile of `level` with
     /// `n - 1` degrees of freedom that the interval of [`Ratio::estimate`] takes; for more than 50 draws it is the normal `z` to 3%.
     ///
     /// # Errors

@@ -8,8 +8,14 @@ const CELL: usize = 160;
 /// Details of one claim before the rest is counted.
 const DETAILS: usize = 4;
 
+/// What a comment on GitHub holds, in characters; bytes are no fewer.
+const COMMENT: usize = 65_536;
+
+/// Kept free for the line that counts the claims which found no room.
+const SPARE: usize = 200;
+
 impl Comparison {
-    /// The changed claims as a table for a pull request, or one line where there are none.
+    /// The changed claims as a table for a pull request, or one line where there are none; never more than a comment holds.
     pub fn markdown(&self) -> String {
         if self.changes.is_empty() {
             let mut text = "No claim changed by more than noise".to_owned();
@@ -36,13 +42,24 @@ impl Comparison {
             "**{number} changed** (tier {}, {then} against {now})\n\n| claim | {then} | {now} | what else changed |\n|---|---|---|---|\n",
             self.after.tier
         );
-        for claim in claims {
-            text.push_str(&self.row(claim));
+        let notes: Vec<String> = self
+            .notes
+            .iter()
+            .map(|n| format!("\nNote: {}.\n", plain(n)))
+            .collect();
+        let last = notes.concat() + &self.left_out("\nNote: ", ".\n");
+        for (shown, claim) in claims.iter().enumerate() {
+            let row = self.row(claim);
+            if text.len() + row.len() + last.len() + SPARE > COMMENT {
+                text.push_str(&format!(
+                    "\nAnd {} more changed, for which a comment has no room; `compare --json` has them.\n",
+                    claims.len() - shown
+                ));
+                break;
+            }
+            text.push_str(&row);
         }
-        for note in &self.notes {
-            text.push_str(&format!("\nNote: {}.\n", plain(note)));
-        }
-        text + &self.left_out("\nNote: ", ".\n")
+        text + &last
     }
 
     fn row(&self, claim: &str) -> String {

@@ -294,6 +294,15 @@ pub fn median(values: &[f64]) -> Option<f64> {
     (n > 0).then(|| 0.5 * (sorted[(n - 1) / 2] + sorted[n / 2]))
 }
 
+/// The text with a capital at its head.
+pub fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}
+
 /// A number as people read it: three digits, without an exponent where it is not needed.
 pub fn plain(value: f64) -> String {
     let size = value.abs();

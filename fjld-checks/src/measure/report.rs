@@ -26,13 +26,13 @@ pub struct Measurement {
     pub signal: f64,
     /// `Tr D_hat`, with the divisor `n - 1`.
     pub noise: f64,
-    /// `C = |mu|^2 / Tr D`, per row.
+    /// `$C = |\mu|^2 / \Tr D$`, per row.
     pub ratio: RatioReading,
     /// `diffusive`, `critical`, `drift`, or `undefined` where there is no interval.
     pub phase: &'static str,
-    /// `B_simple = Tr Sigma / |mu|^2`, in examples.
+    /// `$B_\text{simple} = \Tr \Sigma / |\mu|^2$`, in examples.
     pub noise_scale: Option<f64>,
-    /// `(Tr D)^2 / Tr D^2`, debiased.
+    /// `$(\Tr D)^2 / \Tr D^2$`, debiased.
     pub effective_rank: Option<f64>,
     /// How many coordinates never moved.
     pub zero_variance_coordinates: usize,
@@ -55,10 +55,10 @@ pub struct RatioReading {
     pub level: f64,
 }
 
-/// `log pi_J = -(1/2) log det D`.
+/// `$\log \pi_J = -\frac12 \log\det D$`.
 #[derive(Clone, Debug, Serialize)]
 pub struct LogJeffreys {
-    /// With the diagonal in place of `D`: `-(1/2) sum log D_ii`.
+    /// With the diagonal in place of `D`: `$-\frac12 \sum_i \log D_{ii}$`.
     pub diagonal: Option<f64>,
 }
 

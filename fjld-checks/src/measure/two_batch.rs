@@ -38,7 +38,7 @@ pub struct NormMeasurement {
     pub ratio: NormRatio,
     /// `diffusive`, `critical`, `drift`, or `undefined` where there is no interval.
     pub phase: &'static str,
-    /// `B_simple = Tr Sigma / |G|^2`, in examples.
+    /// `$B_\text{simple} = \Tr \Sigma / |G|^2$`, in examples.
     pub noise_scale: Option<f64>,
     /// Its interval.
     pub noise_scale_interval: Option<[f64; 2]>,

@@ -6,8 +6,11 @@ use super::measurement::{Estimator, View};
 use super::store::Evidence;
 use super::training::Curve;
 use crate::evidence::picture::{
-    Axis, Kind, Line, Mark, Panel, Picture, Rule, Series, Style, median, plain,
+    Axis, Kind, Line, Mark, Panel, Picture, Rule, Series, Style, capital, median, plain,
 };
+
+/// What runs without a control are called.
+const PLAIN: &str = "plain";
 
 /// Runs with the same control, or none.
 struct Arm<'a> {
@@ -15,6 +18,16 @@ struct Arm<'a> {
     /// Its place among the arms, which says how it looks.
     place: usize,
     curves: Vec<&'a Curve>,
+}
+
+impl Arm<'_> {
+    /// What is said of these runs begins so: controls are named.
+    fn saying(&self, what: &str) -> String {
+        match self.name.as_str() {
+            PLAIN => what.to_owned(),
+            control => format!("with {control} {what}"),
+        }
+    }
 }
 
 /// What a reading has one number for.
@@ -69,7 +82,7 @@ fn arms(evidence: &Evidence) -> Vec<Arm<'_>> {
     controls.sort_unstable();
     controls.dedup();
     let of = |(place, control): (usize, Option<Control>)| Arm {
-        name: control.map_or("plain".into(), |c| c.name().replace('-', " ")),
+        name: control.map_or(PLAIN.into(), |c| c.name().replace('-', " ")),
         place,
         curves: evidence
             .curves
@@ -237,8 +250,8 @@ fn ratio_caption(evidence: &Evidence, arms: &[Arm]) -> String {
                 some => format!("ends higher than it began in {some} of {runs} runs"),
             };
             told.push(format!(
-                "{}: C {way}, at batch {batch} from {} to {}, while accuracy goes from {} to {}",
-                arm.name,
+                "{} {way}, at batch {batch} from {} to {}, while accuracy goes from {} to {}",
+                arm.saying("C"),
                 plain(first),
                 plain(last),
                 plain(low),
@@ -246,7 +259,7 @@ fn ratio_caption(evidence: &Evidence, arms: &[Arm]) -> String {
             ));
         }
     }
-    let mut caption = format!("{}.", told.join("; "));
+    let mut caption = format!("{}.", capital(&told.join("; ")));
     if let [low, .., high] = evidence.batch_sizes[..] {
         caption += &format!(
             " C is {} times as large at batch {high} as at batch {low}, so that the side of 1 is a matter of the batch.",
@@ -287,8 +300,8 @@ fn noise_scale(evidence: &Evidence, arms: &[Arm]) -> Option<(Panel, String)> {
         .filter_map(|arm| {
             let (first, last, _, runs) = travel(arm, &of)?;
             Some(format!(
-                "{}: from {} to {} examples (n = {runs})",
-                arm.name,
+                "{} goes from {} to {} examples (n = {runs})",
+                arm.saying("it"),
                 plain(first),
                 plain(last)
             ))
@@ -365,7 +378,9 @@ mod tests {
                 .contains("n = 2 plain, 1 shuffled labels")
         );
         assert!(
-            pictures[0].caption.contains("C rises in all 2 runs"),
+            pictures[0]
+                .caption
+                .starts_with("C rises in all 2 runs, at batch 1 from"),
             "{}",
             pictures[0].caption
         );

@@ -5,18 +5,23 @@
 
 use crate::error::Result;
 use crate::evidence::picture::{
-    Axis, Kind, Line, Mark, Panel, Picture, Rule, Scale, Series, Style, median, plain,
+    Axis, Kind, Line, Mark, Panel, Picture, Rule, Scale, Series, Style, capital, median, plain,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A path of keys, its name, how it is laid out, and a level with its name.
-type Upward = (
-    &'static str,
-    &'static str,
-    Scale,
-    Option<(&'static str, f64)>,
-);
+/// What a caption says of a quantity.
+enum Told {
+    /// Where its medians lie about a level, which has a name.
+    Level(&'static str, f64),
+    /// Where it is highest.
+    Peak,
+    /// Its first value and its last.
+    Ends,
+}
+
+/// A path of keys, its name, how it is laid out, and what is said of it.
+type Upward = (&'static str, &'static str, Scale, Told);
 
 /// What is drawn of a study.
 struct View {
@@ -47,13 +52,13 @@ const VIEWS: [View; 4] = [
                 "hill.value",
                 "tail index by Hill",
                 Scale::Log,
-                Some(("no variance below 2", 2.0)),
+                Told::Level("no variance below 2", 2.0),
             ),
             (
                 "extreme_value_index.value",
                 "extreme value index",
                 Scale::Linear,
-                Some(("heavy above 0", 0.0)),
+                Told::Level("heavy above 0", 0.0),
             ),
         ],
         panels: Some("of"),
@@ -66,8 +71,13 @@ const VIEWS: [View; 4] = [
         title: "Across the interpolation threshold",
         x: ("width", "width", Scale::Log),
         y: &[
-            ("test_error", "test error at the end", Scale::Log, None),
-            ("c", "C at the end", Scale::Log, Some(("C = 1", 1.0))),
+            (
+                "test_error",
+                "test error at the end",
+                Scale::Log,
+                Told::Peak,
+            ),
+            ("c", "C at the end", Scale::Log, Told::Level("C = 1", 1.0)),
         ],
         panels: Some("world"),
         series: &["arm"],
@@ -79,8 +89,13 @@ const VIEWS: [View; 4] = [
         title: "C and accuracy in very deep networks",
         x: ("depth", "layers", Scale::Log),
         y: &[
-            ("c", "C at the end", Scale::Log, None),
-            ("accuracy", "test accuracy at the end", Scale::Linear, None),
+            ("c", "C at the end", Scale::Log, Told::Ends),
+            (
+                "accuracy",
+                "test accuracy at the end",
+                Scale::Linear,
+                Told::Ends,
+            ),
         ],
         panels: None,
         series: &["kind", "shuffled"],
@@ -95,7 +110,7 @@ const VIEWS: [View; 4] = [
             "accuracy",
             "share of test labels right",
             Scale::Linear,
-            None,
+            Told::Ends,
         )],
         panels: None,
         series: &["method"],
@@ -186,7 +201,7 @@ impl View {
                         .is_none_or(|key| name(r, key, self.nothing) == *group)
                 })
                 .collect();
-            for &(path, what, scale, rule) in self.y {
+            for &(path, what, scale, ref told) in self.y {
                 let values = self.values(&own, path);
                 if values.is_empty() {
                     continue;
@@ -209,10 +224,10 @@ impl View {
                         .enumerate()
                         .map(|(place, (name, own))| drawn(place, name, own))
                         .collect(),
-                    rules: rule
-                        .into_iter()
-                        .map(|(name, at)| Rule::across(name, at))
-                        .collect(),
+                    rules: match told {
+                        Told::Level(name, at) => vec![Rule::across(name, *at)],
+                        Told::Peak | Told::Ends => Vec::new(),
+                    },
                     ..Panel::default()
                 });
             }
@@ -242,24 +257,68 @@ fn drawn(place: usize, name: &str, values: &[(f64, Vec<f64>)]) -> Series {
     Series::new(name, style, middle).between(ends)
 }
 
-/// What the panels show: each series from its first place to its last.
-fn caption(panels: &[Panel], rows: &[&Value]) -> String {
-    let told = panels.iter().map(|panel| {
-        let series = panel.series.iter().filter_map(|own| {
-            let (first, last) = (own.y.first()?.as_ref()?, own.y.last()?.as_ref()?);
-            Some(format!(
-                "{} from {} to {}",
-                own.name,
-                plain(*first),
-                plain(*last)
-            ))
-        });
-        format!("{}: {}", panel.title, series.collect::<Vec<_>>().join(", "))
+/// What the panels of one quantity show.
+fn shown(what: &str, told: &Told, panels: &[&Panel], x: &str) -> String {
+    let all = || panels.iter().flat_map(|p| &p.series);
+    match told {
+        Told::Level(_, level) => {
+            let medians: Vec<f64> = all().flat_map(|s| s.y.iter().filter_map(|y| *y)).collect();
+            let above = medians.iter().filter(|y| *y > level).count();
+            format!(
+                "{what} lies above {level} at {above} of {} places, between {} and {}",
+                medians.len(),
+                plain(medians.iter().copied().fold(f64::INFINITY, f64::min)),
+                plain(medians.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
+            )
+        }
+        Told::Peak => {
+            let peaks = panels.iter().filter_map(|panel| {
+                let places = panel
+                    .series
+                    .iter()
+                    .filter(|s| s.x.len() > 1)
+                    .filter_map(|s| {
+                        let values = s.x.iter().zip(&s.y).filter_map(|(x, y)| Some((*x, (*y)?)));
+                        values.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(x, _)| x)
+                    });
+                let mut places: Vec<f64> = places.collect();
+                places.sort_by(f64::total_cmp);
+                places.dedup();
+                let places: Vec<String> = places.into_iter().map(plain).collect();
+                let group = panel.title.strip_suffix(what)?.trim_end_matches(": ");
+                (!places.is_empty()).then(|| format!("{} ({group})", places.join(" or ")))
+            });
+            format!(
+                "{what} is highest at {x} {}",
+                peaks.collect::<Vec<_>>().join(", ")
+            )
+        }
+        Told::Ends => {
+            let ends = all().filter_map(|s| Some((&s.name, (*s.y.first()?)?, (*s.y.last()?)?)));
+            let ends: Vec<(&String, f64, f64)> = ends.collect();
+            let falls = ends.iter().filter(|(_, first, last)| last < first).count();
+            let each = ends.iter().map(|(name, first, last)| {
+                format!("{name} from {} to {}", plain(*first), plain(*last))
+            });
+            format!(
+                "{what} falls from the left end to the right in {falls} of {} lines: {}",
+                ends.len(),
+                each.collect::<Vec<_>>().join("; ")
+            )
+        }
+    }
+}
+
+/// A sentence for each quantity, and of how many runs.
+fn caption(view: &View, panels: &[Panel], rows: &[&Value]) -> String {
+    let told = view.y.iter().filter_map(|(_, what, _, told)| {
+        let own: Vec<&Panel> = panels.iter().filter(|p| p.y.what == *what).collect();
+        (!own.is_empty()).then(|| capital(&shown(what, told, &own, view.x.1)) + ".")
     });
     let seeds: BTreeSet<u64> = rows.iter().filter_map(|r| r["seed"].as_u64()).collect();
     format!(
-        "{}. From the left end to the right, medians over runs, between the lowest and the highest (n = {} seeds).",
-        told.collect::<Vec<_>>().join("; "),
+        "{} Medians over runs, between the lowest and the highest (n = {} seeds).",
+        told.collect::<Vec<_>>().join(" "),
         seeds.len()
     )
 }
@@ -283,7 +342,7 @@ pub fn of(study: &str, lines: &[String], claims: &[String]) -> Result<Vec<Pictur
         claims: claims.to_vec(),
         kind: Kind::Curves,
         title: view.title.to_owned(),
-        caption: caption(&panels, &rows),
+        caption: caption(view, &panels, &rows),
         source: format!("scenario {study}"),
         panels,
     }])
@@ -317,7 +376,11 @@ mod tests {
             (&panel.series[1].x, &panel.series[1].y),
             (&vec![1.0], &vec![Some(5.0)])
         );
-        assert!(pictures[0].caption.contains("n = 2 seeds"));
+        assert_eq!(
+            pictures[0].caption,
+            "Tail index by Hill lies above 2 at 2 of 2 places, between 5 and 30. \
+             Medians over runs, between the lowest and the highest (n = 2 seeds)."
+        );
         Ok(())
     }
 
@@ -330,6 +393,37 @@ mod tests {
         let pictures = of("depth", &rows.map(str::to_owned), &[])?;
         assert_eq!(pictures[0].panels[0].series[0].y, [Some(0.5)]);
         assert_eq!(pictures[0].panels[0].series[0].name, "plain, not shuffled");
+        Ok(())
+    }
+
+    #[test]
+    fn a_caption_says_where_a_curve_is_highest_and_whether_it_falls() -> Result<()> {
+        let row = |width: u32, error: f64| {
+            format!(
+                r#"{{"world":"relu","arm":"plain","fit":"gradient-descent","seed":0,"width":{width},"test_error":{error},"c":0.5}}"#
+            )
+        };
+        let pictures = of(
+            "double-descent",
+            &[row(10, 1.0), row(60, 9.0), row(99, 2.0)],
+            &[],
+        )?;
+        let caption = &pictures[0].caption;
+        assert!(
+            caption.starts_with("Test error at the end is highest at width 60 (relu). C at the end lies above 1 at 0 of 3 places,"),
+            "{caption}"
+        );
+        let row = |share: f64, accuracy: f64| {
+            format!(r#"{{"method":"random","seed":0,"share":{share},"accuracy":{accuracy}}}"#)
+        };
+        let pictures = of("lottery", &[row(0.1, 0.9), row(0.9, 0.4)], &[])?;
+        let caption = &pictures[0].caption;
+        assert!(
+            caption.contains(
+                "falls from the left end to the right in 1 of 1 lines: random from 0.9 to 0.4."
+            ),
+            "{caption}"
+        );
         Ok(())
     }
 

@@ -75,23 +75,38 @@ impl Browser {
 
     /// Opens a file at this width, light or dark.
     pub fn open(&self, page: &Path, width: u32, scheme: Scheme) {
-        let scheme = match scheme {
-            Scheme::Light => "light",
-            Scheme::Dark => "dark",
-        };
+        self.visit(&format!("file://{}", page.display()), width, scheme);
+    }
+
+    /// Gives the window this width.
+    pub fn resize(&self, width: u32) {
         self.devtools(
             "Emulation.setDeviceMetricsOverride",
             json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false}),
         );
+    }
+
+    /// Opens an address at this width, light or dark.
+    pub fn visit(&self, address: &str, width: u32, scheme: Scheme) {
+        let scheme = match scheme {
+            Scheme::Light => "light",
+            Scheme::Dark => "dark",
+        };
+        self.resize(width);
         self.devtools(
             "Emulation.setEmulatedMedia",
             json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]}),
         );
-        self.call(
-            "POST",
-            "/url",
-            json!({"url": format!("file://{}", page.display())}),
-        );
+        self.call("POST", "/url", json!({"url": address}));
+        // over HTTP the driver answers before the page is whole
+        let whole = (0..600).any(|_| {
+            let whole = self.script("return document.readyState") == "complete";
+            if !whole {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            whole
+        });
+        assert!(whole, "{address} does not load");
     }
 
     /// What a function body returns in the page.

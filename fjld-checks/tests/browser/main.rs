@@ -1,6 +1,8 @@
 //! The report in a real browser. It takes chromium and its chromedriver, so that it is run by itself: `scripts/browser/run.sh`.
 
+mod drawn;
 mod driver;
+mod formulas;
 
 use driver::{Browser, Scheme};
 use fjld_checks::audit;

@@ -119,3 +119,45 @@ fn one_report_is_compared_with_the_pins_and_two_with_each_other() {
         assert!(sentence.contains(expected), "{sentence}");
     }
 }
+
+#[test]
+fn a_table_of_everything_changed_fits_a_comment_and_counts_the_claims_that_found_no_room() {
+    const CLAIMS: usize = 100;
+    let (mut before, mut after) = (report(), report());
+    for (side, report) in [("x", &mut before), ("<", &mut after)] {
+        report.claims = (0..CLAIMS)
+            .map(|k| {
+                let checks = (0..5).map(|c| {
+                    let mut own = check(&format!("check-{c}"), Kind::Exact);
+                    let case = side.repeat(500);
+                    own.counterexample = Some(Counterexample {
+                        case,
+                        height: 2,
+                        searched: 10,
+                    });
+                    own
+                });
+                claim(&format!("claim-{k}"), Verdict::Refuted, checks.collect())
+            })
+            .collect();
+    }
+    after.root_seed += 1;
+    let table = compare(&before, &after).markdown();
+    assert!(
+        (50_000..=65_536).contains(&table.chars().count()),
+        "{}",
+        table.len()
+    );
+    let rows = table
+        .lines()
+        .filter(|line| line.starts_with("| `claim-"))
+        .count();
+    assert!(rows < CLAIMS);
+    let more = format!(
+        "And {} more changed, for which a comment has no room; `compare --json` has them.",
+        CLAIMS - rows
+    );
+    assert!(table.lines().any(|line| line == more), "{rows}");
+    assert!(table.starts_with("**100 claims changed**"));
+    assert!(table.trim_end().ends_with("every draw is another one."));
+}

@@ -27,7 +27,7 @@ pub fn relu(x: &Tensor) -> Result<Tensor> {
     })
 }
 
-/// The Gaussian error linear unit in its form by the hyperbolic tangent, `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))` (Hendrycks and
+/// The Gaussian error linear unit in its form by the hyperbolic tangent, `$\frac x2 \bigl( 1 + \tanh(\sqrt{2/\pi} \, (x + 0.044715 x^3)) \bigr)$` (Hendrycks and
 /// Gimpel 2016, arXiv:1606.08415), as `Tensor::gelu`.
 ///
 /// # Errors
@@ -52,7 +52,7 @@ pub fn gelu(x: &Tensor) -> Result<Tensor> {
     })
 }
 
-/// `exp(x_j) / sum_k exp(x_k)` over the last axis. candle's `softmax_last_dim` passes no gradient on, its `softmax` takes many passes.
+/// `$e^{x_j} / \sum_k e^{x_k}$` over the last axis. candle's `softmax_last_dim` passes no gradient on, its `softmax` takes many passes.
 ///
 /// # Errors
 /// Whatever candle reports.

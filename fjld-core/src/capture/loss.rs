@@ -13,8 +13,13 @@ pub enum OverTargets {
     Mean,
 }
 
-/// The cross-entropy of each example, `l_i = sum_t -log softmax(z_it)[y_it]` over the targets that count, or their mean; `[n]`, in the
-/// logits' type. An example of which no target counts has the loss 0 and no gradient, by [`OverTargets::Mean`] too.
+/// The cross-entropy of each example over the targets that count, or their mean; `[n]`, in the logits' type:
+///
+/// ```math
+/// l_i = -\sum_t \log \operatorname{softmax}(z_{it})_{y_{it}}
+/// ```
+///
+/// An example of which no target counts has the loss 0 and no gradient, by [`OverTargets::Mean`] too.
 ///
 /// Logits are `[n, c]` or `[n, T, c]`, targets `[n]` or `[n, T]` of type `u8`, `u32` or `i64`.
 ///

@@ -150,7 +150,7 @@ impl MicrobatchReading {
     }
 
     /// `C` at batch size `B`: estimates and interval of [`MicrobatchReading::ratio`] times `B / m`, for batches drawn with replacement from
-    /// far more examples than there are here. Of one example, `debiased` is `plug_in - 1/(k m)`.
+    /// far more examples than there are here. Of one example, `debiased` is `$\text{plug-in} - \frac{1}{k m}$`.
     ///
     /// # Errors
     /// When `batch_size` is 0, or `level` is not inside `(0, 1)`.

@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor};
 /// The inputs of a layer and the gradients at its outputs, example by example.
 ///
 /// A position is a place where the layer is applied to one example: a token, a patch of an image, or the only one. The gradient of
-/// example `i`'s loss in the weight `[out, in]` is `sum_t g_it a_it'`, in the bias `sum_t g_it`.
+/// example `i`'s loss in the weight `[out, in]` is `$\sum_t g_{it} a_{it}'$`, in the bias `$\sum_t g_{it}$`.
 #[derive(Clone, Debug)]
 pub struct LayerPair {
     /// The layer: the name of its weight without the last component.

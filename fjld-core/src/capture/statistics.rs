@@ -1,7 +1,7 @@
 //! What per-example gradients say, by parameter, by layer and whole.
 //!
 //! Legend: `n` draws `g_i` of the unit that the capture was told, `d` parameters, `mu_hat` their mean, `D_hat` their covariance with the
-//! divisor `n - 1`, `Q = sum |g_i|^2`. The trace comes as `Tr D_hat = (Q - n |mu_hat|^2) / (n - 1)`, from sums in `f64`.
+//! divisor `n - 1`, `$Q = \sum_i |g_i|^2$`. The trace comes as `$\Tr \hat D = (Q - n |\hat\mu|^2) / (n - 1)$`, from sums in `f64`.
 
 use super::request::Unit;
 use crate::error::{Error, Result};
@@ -283,7 +283,7 @@ impl Statistics {
         total
     }
 
-    /// `C = |mu|^2 / Tr D` per draw. With an interval of nominal coverage `level` ([`Ratio::estimate`]) where the capture measured the
+    /// `$C = |\mu|^2 / \Tr D$` per draw. With an interval of nominal coverage `level` ([`Ratio::estimate`]) where the capture measured the
     /// inner products of the draws or kept them; merged statistics have an interval only from kept draws.
     ///
     /// # Errors

@@ -64,7 +64,7 @@ impl Dense {
         self.matrix.as_ref()
     }
 
-    /// `F + lambda 1`.
+    /// `$F + \lambda 1$`.
     ///
     /// # Errors
     /// When `lambda` is negative or not finite.

@@ -35,7 +35,7 @@ impl Diagonal {
         &self.entries
     }
 
-    /// `F + lambda 1`.
+    /// `$F + \lambda 1$`.
     ///
     /// # Errors
     /// When `lambda` is negative or not finite.

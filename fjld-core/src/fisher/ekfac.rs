@@ -7,11 +7,17 @@ use crate::error::{Error, Result};
 use crate::geometry::factor::{check_shape, check_square, check_vector};
 use faer::{Mat, MatRef};
 
-/// `(U_G (x) U_A) diag(S) (U_G (x) U_A)'` over the row-major weight `[out, in]` (with a bias `[out, in + 1]`), with orthogonal `U_G` and
-/// `U_A` and one eigenvalue `S_oi` for each pair of eigenvectors.
+/// A spectrum in the eigenbasis of a Kronecker product,
+///
+/// ```math
+/// F = (U_G \otimes U_A) \, \diag(S) \, (U_G \otimes U_A)',
+/// ```
+///
+/// over the row-major weight `[out, in]` (with a bias `[out, in + 1]`), with orthogonal `U_G` and `U_A` and one eigenvalue `S_oi` for each
+/// pair of eigenvectors.
 ///
 /// EKFAC when `S` holds the second moments of the per-example gradients along them; an exactly damped K-FAC when it holds
-/// `s_o s_i + lambda`.
+/// `$s_o s_i + \lambda$`.
 #[derive(Clone, Debug)]
 pub struct Ekfac {
     left: Mat<f64>,
@@ -63,7 +69,7 @@ impl Ekfac {
         self.spectrum.as_ref()
     }
 
-    /// `F + lambda 1`.
+    /// `$F + \lambda 1$`.
     ///
     /// # Errors
     /// When `lambda` is negative or not finite.

@@ -5,8 +5,13 @@ use super::{Curvature, Dense, Kronecker, check_damping};
 use crate::error::{Error, Result};
 use faer::Mat;
 
-/// `1 (x) A` over the row-major weight `[out, in]` (with a bias `[out, in + 1]`): gradient descent on the neurons' outputs rather than on
-/// the weights. It knows nothing of the loss, and a rescaled loss leaves it.
+/// Gradient descent on the neurons' outputs rather than on the weights:
+///
+/// ```math
+/// F = 1 \otimes A
+/// ```
+///
+/// over the row-major weight `[out, in]` (with a bias `[out, in + 1]`). It knows nothing of the loss, and a rescaled loss leaves it.
 #[derive(Clone, Debug)]
 pub struct Foof {
     block: Kronecker,
@@ -32,7 +37,7 @@ impl Foof {
         self.block.inputs()
     }
 
-    /// `1 (x) (A + lambda 1)`, which is `F + lambda 1`.
+    /// `$1 \otimes (A + \lambda 1)$`, which is `$F + \lambda 1$`.
     ///
     /// # Errors
     /// When `lambda` is negative or not finite.

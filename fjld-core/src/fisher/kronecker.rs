@@ -6,8 +6,13 @@ use crate::error::Result;
 use crate::geometry::factor::check_vector;
 use faer::{Mat, MatRef};
 
-/// `G (x) A` over the row-major weight `[out, in]`: entry `(o i, p j)` is `G_op A_ij`. With a bias `A` has the side `in + 1`, the last one
-/// standing for the constant input 1, and each row of the weight is followed by its bias.
+/// The product of two factors over the row-major weight `[out, in]`:
+///
+/// ```math
+/// F = G \otimes A, \qquad F_{(oi),(pj)} = G_{op} A_{ij}
+/// ```
+///
+/// With a bias `A` has the side `in + 1`, the last one standing for the constant input 1, and each row of the weight is followed by its bias.
 #[derive(Clone, Debug)]
 pub struct Kronecker {
     gradients: Dense,
@@ -35,7 +40,8 @@ impl Kronecker {
         &self.inputs
     }
 
-    /// `G (x) A` in its eigenbasis, where anything may be done to the spectrum: adding `lambda 1`, which is no Kronecker product any more.
+    /// `$G \otimes A$` in its eigenbasis, where anything may be done to the spectrum: adding `$\lambda 1$`, which is no Kronecker product any
+    /// more.
     ///
     /// # Errors
     /// When the eigenvectors can not be found.
@@ -46,7 +52,7 @@ impl Kronecker {
         Ekfac::new(left, right, spectrum)
     }
 
-    /// `kappa(G) kappa(A)`; `None` where it is infinite to rounding.
+    /// `$\kappa(G) \, \kappa(A)$`; `None` where it is infinite to rounding.
     ///
     /// # Errors
     /// When the eigenvalues can not be found.
@@ -78,13 +84,13 @@ impl Curvature for Kronecker {
         self.gradients.dimension() * self.inputs.dimension()
     }
 
-    /// `(G (x) A) vec V = vec(G V A)` for row-major `vec`.
+    /// `$(G \otimes A) \operatorname{vec} V = \operatorname{vec}(G V A)$` for row-major `vec`.
     fn matvec(&self, v: &[f64]) -> Result<Vec<f64>> {
         let product = self.gradients.matrix() * self.weight(v)? * self.inputs.matrix();
         Ok(row_major(&product))
     }
 
-    /// `vec(G^-1 V A^-1)`.
+    /// `$\operatorname{vec}(G^{-1} V A^{-1})$`.
     fn solve(&self, v: &[f64]) -> Result<Vec<f64>> {
         let left = self.gradients.solve_columns(self.weight(v)?, GRADIENTS)?;
         let both = self.inputs.solve_columns(left.transpose(), INPUTS)?;
@@ -95,7 +101,7 @@ impl Curvature for Kronecker {
         self.gradients.trace() * self.inputs.trace()
     }
 
-    /// `in log det G + out log det A`.
+    /// `$\text{in} \log\det G + \text{out} \log\det A$`.
     fn log_determinant(&self) -> Result<f64> {
         let (out, inputs) = (self.gradients.dimension(), self.inputs.dimension());
         Ok(

@@ -7,7 +7,15 @@
 //! Fisher* is the uncentred second moment of per-example gradients at the real labels; the *Monte-Carlo Fisher* the same at labels drawn
 //! from the model; the *type-2 Fisher* takes the expectation over those labels exactly, and is the generalised Gauss-Newton matrix for
 //! the losses of [`OutputLoss`]. None of them is the covariance of the gradients, which is centred: [`SecondMoment`] and [`Covariance`]
-//! are two types.
+//! are two types. With `g` the gradient of one example's loss, `y` its label and `p` the model's distribution over labels,
+//!
+//! ```math
+//! \begin{aligned}
+//! F_\text{empirical} &= \frac1n \sum_i g_i(y_i) \, g_i(y_i)' \\
+//! F_\text{Monte Carlo} &= \frac1n \sum_i g_i(\tilde y_i) \, g_i(\tilde y_i)', \qquad \tilde y_i \sim p(\cdot \mid x_i) \\
+//! F_\text{type 2} &= \frac1n \sum_i \sum_y p(y \mid x_i) \, g_i(y) \, g_i(y)'
+//! \end{aligned}
+//! ```
 
 mod block_diagonal;
 mod dense;
@@ -46,7 +54,7 @@ pub trait Curvature: std::fmt::Debug {
     /// When the length of `v` is not `d`, or an entry is not finite.
     fn matvec(&self, v: &[f64]) -> Result<Vec<f64>>;
 
-    /// `F^-1 v`, of length `d`.
+    /// `$F^{-1} v$`, of length `d`.
     ///
     /// # Errors
     /// As [`Curvature::matvec`], and where `F` is singular to rounding.
@@ -55,7 +63,7 @@ pub trait Curvature: std::fmt::Debug {
     /// `Tr F`.
     fn trace(&self) -> f64;
 
-    /// `log det F`.
+    /// `$\log\det F$`.
     ///
     /// # Errors
     /// Where `F` is singular to rounding.
@@ -64,7 +72,7 @@ pub trait Curvature: std::fmt::Debug {
     /// `F` itself, `[d, d]`: for small `d` and for tests.
     fn to_dense(&self) -> Mat<f64>;
 
-    /// `det(F)^(1/d)`, the geometric mean of the eigenvalues: `pi_J^(2/d)` for the Jeffreys density `pi_J = sqrt det F`.
+    /// `$\det(F)^{1/d}$`, the geometric mean of the eigenvalues: `$\pi_J^{2/d}$` for the Jeffreys density `$\pi_J = \sqrt{\det F}$`.
     ///
     /// # Errors
     /// Where `F` is singular to rounding.

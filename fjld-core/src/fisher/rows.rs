@@ -20,7 +20,7 @@ pub enum Source {
 
 /// An operator that can hold `sum_i g_i g_i'`, or the part of it that fits its shape.
 pub trait RowProducts: Curvature + Sized {
-    /// `(1/divisor) sum_i g_i g_i'` of `rows`, `[n, d]` of 64-bit numbers.
+    /// `$\frac{1}{\text{divisor}} \sum_i g_i g_i'$` of `rows`, `[n, d]` of 64-bit numbers.
     ///
     /// # Errors
     /// When the result is not finite, or candle fails.
@@ -71,7 +71,11 @@ impl RowProducts for Dense {
     }
 }
 
-/// The uncentred second moment `E g g'`, with the divisor `n`: a Fisher matrix.
+/// The uncentred second moment, a Fisher matrix:
+///
+/// ```math
+/// F = \frac1n \sum_i g_i g_i'
+/// ```
 #[derive(Clone, Debug)]
 pub struct SecondMoment<C> {
     curvature: C,
@@ -98,7 +102,11 @@ impl<C: RowProducts> SecondMoment<C> {
         Self::of(std::slice::from_ref(rows), Source::MonteCarlo)
     }
 
-    /// The type-2 Fisher `(1/n) sum_i sum_k g_ik g_ik'`, from one `[n, d]` for each column of [`super::OutputLoss::columns`].
+    /// The type-2 Fisher, from one `[n, d]` for each column of [`super::OutputLoss::columns`]:
+    ///
+    /// ```math
+    /// F = \frac1n \sum_i \sum_k g_{ik} g_{ik}'
+    /// ```
     ///
     /// # Errors
     /// As [`SecondMoment::empirical`], and when there is no column or their shapes differ.
@@ -169,7 +177,11 @@ impl<C> SecondMoment<C> {
     }
 }
 
-/// The covariance `E (g - mu)(g - mu)'`, centred and with the divisor `n - 1`: noise, and no Fisher matrix.
+/// The covariance, centred and with the divisor `n - 1`: noise, and no Fisher matrix.
+///
+/// ```math
+/// \hat D = \frac{1}{n - 1} \sum_i (g_i - \hat\mu)(g_i - \hat\mu)'
+/// ```
 #[derive(Clone, Debug)]
 pub struct Covariance<C> {
     curvature: C,

@@ -15,10 +15,10 @@ use rand::RngExt;
 /// A loss of one example's outputs `f`, `[c]`, that is minus a log-likelihood up to a constant.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OutputLoss {
-    /// `-log softmax(f)_y`: its Hessian in the outputs is `diag(p) - p p'` for `p = softmax(f)`.
+    /// `$-\log \operatorname{softmax}(f)_y$`: its Hessian in the outputs is `$\diag(p) - p p'$` for `$p = \operatorname{softmax}(f)$`.
     SoftmaxCrossEntropy,
-    /// `(scale/2) |f - y|^2`, summed over the outputs: its Hessian is `scale` times the identity, and the likelihood is Gaussian with the
-    /// variance `1/scale`.
+    /// `$\frac{\text{scale}}{2} |f - y|^2$`, summed over the outputs: its Hessian is `scale` times the identity, and the likelihood is
+    /// Gaussian with the variance `1/scale`.
     SquaredError {
         /// 1 for `|f - y|^2 / 2`, 2 for `|f - y|^2`, `2/c` for the mean of the squares over `c` outputs.
         scale: f64,
@@ -27,7 +27,8 @@ pub enum OutputLoss {
 
 impl OutputLoss {
     /// The gradient of the loss in the outputs at a label drawn from the model's own predictive distribution, `[n, c]`, given the
-    /// outputs `[n, c]`: `p - e_y`, or `-sqrt(scale) z` with `z` standard normal. Its second moment over labels is the output Hessian.
+    /// outputs `[n, c]`: `$p - e_y$`, or `$-\sqrt{\text{scale}} \, z$` with `z` standard normal. Its second moment over labels is the output
+    /// Hessian.
     ///
     /// # Errors
     /// When the outputs are not finite or not `[n, c]` with both at least 1, or the scale is not positive.
@@ -50,8 +51,13 @@ impl OutputLoss {
         Ok(gradients.to_dtype(outputs.dtype())?)
     }
 
-    /// Column `k` of a square root of the output Hessian, `s_k` with `sum_k s_k s_k' = Hessian`, for every example, `[n, c]`:
-    /// `sqrt(p_k) (e_k - p)`, or `sqrt(scale) e_k`. There are as many columns as outputs.
+    /// Column `k` of a square root of the output Hessian `H`, for every example, `[n, c]`:
+    ///
+    /// ```math
+    /// \sum_k s_k s_k' = H, \qquad s_k = \sqrt{p_k} \, (e_k - p) \quad\text{or}\quad s_k = \sqrt{\text{scale}} \, e_k
+    /// ```
+    ///
+    /// There are as many columns as outputs.
     ///
     /// # Errors
     /// As [`OutputLoss::sampled`], and when `k` is not below `c`.

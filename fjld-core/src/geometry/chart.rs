@@ -3,7 +3,11 @@
 use crate::error::{Error, Result};
 use faer::MatRef;
 
-/// The gradient in the chart `phi` where `theta = h(phi)` and `J = dh/dphi`, `[d, d']`: by the chain rule `grad_phi = J' grad_theta`.
+/// The gradient in the chart `phi` where `theta = h(phi)`, by the chain rule:
+///
+/// ```math
+/// \nabla_\phi L = J' \, \nabla_\theta L, \qquad J = \frac{\partial h}{\partial \phi} \quad [d, d']
+/// ```
 ///
 /// Gradients are covariant: they take the *transpose* of the Jacobian, and their covariance becomes `J' D J`.
 ///

@@ -1,11 +1,11 @@
-//! The Fisher information of families of gradient laws, `I_ij = E[(d_i log p)(d_j log p)]`.
+//! The Fisher information of families of gradient laws.
 
 use super::factor::{check_shape, definite_factor};
 use crate::error::{Error, Result};
 use faer::linalg::solvers::{DenseSolveCore, Solve};
 use faer::{Mat, MatRef};
 
-/// `D^-1`, `[d, d]`: the information on the mean of `N(mu, D)` where `D` does not depend on it. Of the parameters of a model it is the
+/// `$D^{-1}$`, `[d, d]`: the information on the mean of `N(mu, D)` where `D` does not depend on it. Of the parameters of a model it is the
 /// information only where the gradient's mean is the parameter itself; see [`gaussian_fisher`].
 ///
 /// # Errors
@@ -14,11 +14,17 @@ pub fn location_fisher(covariance: MatRef<'_, f64>) -> Result<Mat<f64>> {
     Ok(definite_factor(covariance)?.inverse())
 }
 
-/// The information on `p` parameters of `N(mu(theta), D(theta))`, `[p, p]`:
-/// `I_ij = (d_i mu)' D^-1 (d_j mu) + (1/2) Tr(D^-1 d_iD D^-1 d_jD)` (Kay 1993, *Estimation Theory*, eq. 3.31).
+/// The information on the parameters `theta` of `N(mu(theta), D(theta))`, `[p, p]` for `p` of them:
 ///
-/// `mean_slopes` is `[d, p]`, a column `d_i mu` per parameter: for the gradient of a loss its Hessian. `covariance_slopes` holds one
-/// `d_iD`, `[d, d]`, per parameter, or nothing where the noise does not depend on the parameters.
+/// ```math
+/// I_{ij} = \E \bigl[ (\partial_i \log f) (\partial_j \log f) \bigr]
+/// = (\partial_i \mu)' D^{-1} (\partial_j \mu) + \frac12 \Tr \bigl( D^{-1} (\partial_i D) \, D^{-1} (\partial_j D) \bigr)
+/// ```
+///
+/// (Kay 1993, *Estimation Theory*, eq. 3.31).
+///
+/// `mean_slopes` is `[d, p]`, a column `$\partial_i \mu$` per parameter: for the gradient of a loss its Hessian. `covariance_slopes`
+/// holds one `$\partial_i D$`, `[d, d]`, per parameter, or nothing where the noise does not depend on the parameters.
 ///
 /// # Errors
 /// When `D` is not positive definite, a shape does not fit, or an entry is not finite.
@@ -63,11 +69,16 @@ fn trace_of_product(a: &Mat<f64>, b: &Mat<f64>) -> f64 {
         .sum()
 }
 
-/// `((nu + d) / (nu + d + 2)) Scale^-1`, `[d, d]`: the information on the location of the multivariate Student law with `nu` degrees of
-/// freedom and this scale matrix (Lange, Little and Taylor 1989, *Journal of the American Statistical Association* 84).
+/// The information on the location of the multivariate Student law with `nu` degrees of freedom and this scale matrix `S`, `[d, d]`:
 ///
-/// The scale is not the covariance, which is `nu/(nu - 2)` times it and exists for `nu > 2` only; there the information exceeds the
-/// inverse covariance by the factor `(nu + d) nu / ((nu + d + 2)(nu - 2))`.
+/// ```math
+/// I = \frac{\nu + d}{\nu + d + 2} \, S^{-1}
+/// ```
+///
+/// (Lange, Little and Taylor 1989, *Journal of the American Statistical Association* 84).
+///
+/// The scale is not the covariance, which is `$\frac{\nu}{\nu - 2} S$` and exists for `$\nu > 2$` only; there the information exceeds
+/// the inverse covariance by the factor `$\frac{(\nu + d) \, \nu}{(\nu + d + 2)(\nu - 2)}$`.
 ///
 /// # Errors
 /// When `nu` is not positive and finite, or the scale is not positive definite.

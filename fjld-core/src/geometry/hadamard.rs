@@ -5,10 +5,14 @@ use crate::error::{Error, Result};
 use crate::moments::FullMoments;
 use faer::{Mat, MatRef};
 
-/// `sum_i log D_ii - log det D` in nats, never negative: 0 if and only if the coordinates are uncorrelated (Hadamard 1893).
+/// The Hadamard gap, in nats:
 ///
-/// It is `-log det R` for the correlation matrix `R` of `D`, `[d, d]`, and so the same in every unit of the coordinates. For Gaussian
-/// gradients half of it is the information that the coordinates hold of each other.
+/// ```math
+/// \sum_i \log D_{ii} - \log\det D \;=\; -\log\det R \;\ge\; 0
+/// ```
+///
+/// for `D`, `[d, d]`, with the correlation matrix `R`; 0 if and only if the coordinates are uncorrelated (Hadamard 1893), and the same in
+/// every unit of theirs. For Gaussian gradients half of it is the information that the coordinates hold of each other.
 ///
 /// # Errors
 /// When `D` is not square or not finite, or not positive definite to rounding: the gap is then undefined.
@@ -44,7 +48,12 @@ pub fn hadamard_gap(covariance: MatRef<'_, f64>) -> Result<f64> {
 /// nothing learnt of theirs, so it is refused.
 ///
 /// The sample's gap is too large: for Gaussian gradients with independent coordinates its expectation is
-/// `sum_(i=1..d) [psi((n-1)/2) - psi((n-i)/2)]`, `psi` the digamma function (Bartlett's decomposition of a Wishart matrix).
+///
+/// ```math
+/// \sum_{i=1}^d \left[ \psi\Bigl(\frac{n-1}{2}\Bigr) - \psi\Bigl(\frac{n-i}{2}\Bigr) \right]
+/// ```
+///
+/// with the digamma function `$\psi$` (Bartlett's decomposition of a Wishart matrix).
 ///
 /// # Errors
 /// When `n <= d`, or as [`hadamard_gap`].

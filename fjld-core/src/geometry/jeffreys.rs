@@ -15,7 +15,11 @@ pub fn log_determinant(covariance: MatRef<'_, f64>) -> Result<f64> {
     Ok((0..l.nrows()).map(|i| 2.0 * l[(i, i)].ln()).sum())
 }
 
-/// `log pi_J = -(1/2) log det D`, the logarithm of the document's Jeffreys density (section "Fisher-Jeffreys Connection").
+/// The logarithm of the document's Jeffreys density (section "Fisher-Jeffreys Connection"):
+///
+/// ```math
+/// \log \pi_J = -\frac12 \log\det D
+/// ```
 ///
 /// # Errors
 /// As [`log_determinant`].
@@ -23,7 +27,7 @@ pub fn log_jeffreys(covariance: MatRef<'_, f64>) -> Result<f64> {
     Ok(-0.5 * log_determinant(covariance)?)
 }
 
-/// The same with the diagonal in place of `D`: `-(1/2) sum log D_ii`. Never above [`log_jeffreys`] (Hadamard's inequality).
+/// The same with the diagonal in place of `D`, `$-\frac12 \sum_i \log D_{ii}$`. Never above [`log_jeffreys`] (Hadamard's inequality).
 ///
 /// # Errors
 /// When a variance is not positive, where the density is infinite, or not finite.
@@ -38,8 +42,13 @@ pub fn log_jeffreys_diagonal(variances: &[f64]) -> Result<f64> {
     Ok(-0.5 * variances.iter().map(|v| v.ln()).sum::<f64>())
 }
 
-/// Sphericity `S = det(D)^(1/d) / (Tr(D)/d)`, in `[0, 1]`: 1 for isotropic noise, 0 for singular (Mauchly 1940, *Annals of Mathematical
-/// Statistics* 11).
+/// Sphericity, 1 for isotropic noise and 0 for singular:
+///
+/// ```math
+/// S = \frac{\det(D)^{1/d}}{\Tr(D) / d} \in [0, 1]
+/// ```
+///
+/// (Mauchly 1940, *Annals of Mathematical Statistics* 11).
 ///
 /// # Errors
 /// When `D` is not square or not finite, or its trace is not positive.

@@ -5,10 +5,14 @@ use super::spectrum::{Component, Spectrum};
 use crate::error::Result;
 use faer::MatRef;
 
-/// `t = mu' D^+ mu` with the rank of `D`.
+/// The squared Mahalanobis length of the mean, with the rank of `D`:
+///
+/// ```math
+/// t = \mu' D^+ \mu
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mahalanobis {
-    /// `mu' D^+ mu`, with the pseudo-inverse.
+    /// `$t = \mu' D^+ \mu$`, with the pseudo-inverse.
     pub squared_length: f64,
     /// Eigenvalues of `D` above rounding (`d eps lambda_max`).
     pub rank: usize,
@@ -18,7 +22,7 @@ pub struct Mahalanobis {
 
 /// The squared Mahalanobis length of `mean`, `[d]`, in the metric of `covariance`, `[d, d]`, through its eigenvectors.
 ///
-/// Unlike `C`, `t / rank(D)` has the same value in every chart as long as `mean` lies in the range of `D`.
+/// Unlike `C`, `$t / \rank D$` has the same value in every chart as long as `mean` lies in the range of `D`.
 ///
 /// # Errors
 /// When the lengths differ, an entry is not finite, or the covariance has a clearly negative eigenvalue.

@@ -9,14 +9,20 @@ use faer::{Mat, MatRef};
 /// What the gradient is divided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
-    /// `F = D`: `D^-1 g`. It takes the form `J'DJ` in another chart, as a metric does, so the direction does not depend on the chart.
+    /// `$F = D$`, which gives `$D^{-1} g$`. It takes the form `$J' D J$` in another chart, as a metric does, so the direction does not depend
+    /// on the chart.
     Noise,
-    /// `I = D^-1`, the document's: `D g`. It does depend on the chart, and moves the noisiest coordinates most.
+    /// `$I = D^{-1}$`, the document's, which gives `$D g$`. It does depend on the chart, and moves the noisiest coordinates most.
     Precision,
 }
 
-/// The natural gradient of `gradient`, `[d]`: `F^-1 g` (Amari 1998, *Neural Computation* 10, theorem 1) in either metric of the gradient
-/// covariance `D`, `[d, d]`.
+/// The natural gradient of `gradient`, `[d]`, in either metric `F` of the gradient covariance `D`, `[d, d]`:
+///
+/// ```math
+/// \tilde\nabla L = F^{-1} g
+/// ```
+///
+/// (Amari 1998, *Neural Computation* 10, theorem 1).
 ///
 /// # Errors
 /// When the lengths differ, an entry is not finite, or `D` is not positive definite: `D` then has no inverse, and neither natural
@@ -40,7 +46,7 @@ pub fn natural_gradient(
 /// The natural gradient within the range of singular noise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InRange {
-    /// `D^+ g`, `[d]`, with the pseudo-inverse.
+    /// `$D^+ g$`, `[d]`, with the pseudo-inverse.
     pub direction: Vec<f64>,
     /// Eigenvalues of `D` above rounding (`d eps lambda_max`).
     pub rank: usize,
@@ -49,7 +55,7 @@ pub struct InRange {
     pub outside_range: f64,
 }
 
-/// `D^+ g` for noise that may be singular, in the metric `F = D`.
+/// `$D^+ g$` for noise that may be singular, in the metric `$F = D$`.
 ///
 /// # Errors
 /// When the lengths differ, an entry is not finite, or the covariance has a clearly negative eigenvalue.

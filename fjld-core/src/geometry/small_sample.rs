@@ -2,19 +2,23 @@
 
 use crate::error::{Error, Result};
 
-/// The law of `t_hat = mu_hat' D_hat^-1 mu_hat` from `n` Gaussian samples in `d` dimensions, `D_hat` with the divisor `n - 1`.
+/// The law of the sample's squared Mahalanobis length from `n` Gaussian samples in `d` dimensions, `D_hat` with the divisor `n - 1`:
 ///
-/// `n t_hat` is Hotelling's statistic (1931, *Annals of Mathematical Statistics* 2; Anderson 2003, theorem 5.2.2).
+/// ```math
+/// \hat t = \hat\mu' \hat D^{-1} \hat\mu, \qquad \frac{n (n - d)}{d (n - 1)} \, \hat t \;\sim\; F_{d,\, n - d}(n t)
+/// ```
+///
+/// `$n \hat t$` is Hotelling's statistic (1931, *Annals of Mathematical Statistics* 2; Anderson 2003, theorem 5.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SmallSample {
     samples: u64,
     dimension: u64,
 }
 
-/// `factor * t_hat` follows the F law with these parameters.
+/// `$\text{factor} \cdot \hat t$` follows the F law with these parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FLaw {
-    /// `n (n - d) / (d (n - 1))`.
+    /// `$\frac{n (n - d)}{d (n - 1)}$`.
     pub factor: f64,
     /// Degrees of freedom above, `d`.
     pub numerator: f64,
@@ -69,7 +73,11 @@ impl SmallSample {
         })
     }
 
-    /// `E t_hat = (n - 1)/(n - d - 2) (t + d/n)`, the mean of [`SmallSample::law`].
+    /// The mean of [`SmallSample::law`],
+    ///
+    /// ```math
+    /// \E \hat t = \frac{n - 1}{n - d - 2} \Bigl( t + \frac dn \Bigr).
+    /// ```
     ///
     /// # Errors
     /// When `n <= d + 2`, where the expectation is infinite, or `t` is negative or not finite.
@@ -80,7 +88,11 @@ impl SmallSample {
         Ok((n - 1.0) / (n - d - 2.0) * (squared_length + d / n))
     }
 
-    /// `(n - d - 2)/(n - 1) t_hat - d/n`, whose expectation is `t`; negative where the samples show less than no signal.
+    /// The estimate whose expectation is `t`; negative where the samples show less than no signal:
+    ///
+    /// ```math
+    /// \frac{n - d - 2}{n - 1} \, \hat t - \frac dn
+    /// ```
     ///
     /// # Errors
     /// When `n <= d + 2`, where no such estimate exists, or `t_hat` is negative or not finite.

@@ -6,7 +6,12 @@ use crate::geometry::log_determinant;
 use faer::linalg::solvers::Solve;
 use faer::{Mat, MatRef};
 
-/// `KL(N(m, P) || N(k, Q)) = (1/2) [Tr(Q^-1 P) + (m - k)' Q^-1 (m - k) - d + log det Q - log det P]`, in nats (Kullback 1959, chapter 9).
+/// The divergence of one Gaussian from another, in nats (Kullback 1959, chapter 9):
+///
+/// ```math
+/// \KL \bigl( N(m, P) \,\|\, N(k, Q) \bigr)
+/// = \frac12 \bigl[ \Tr(Q^{-1} P) + (m - k)' Q^{-1} (m - k) - d + \log\det Q - \log\det P \bigr]
+/// ```
 ///
 /// Means are `[d]`, covariances `[d, d]`. Not symmetric: it is the information a draw of the first law brings, on average, against the
 /// hypothesis that it came from the second. The same in every chart.

@@ -6,7 +6,11 @@ use crate::geometry::{log_determinant, mahalanobis};
 use faer::linalg::solvers::Solve;
 use faer::{Mat, MatRef};
 
-/// `H = (1/2) log det(2 pi e D)`, the differential entropy of `N(mu, D)` (Cover and Thomas 2006, theorem 8.4.1).
+/// The differential entropy of `N(mu, D)` (Cover and Thomas 2006, theorem 8.4.1):
+///
+/// ```math
+/// H = \frac12 \log\det(2 \pi e D)
+/// ```
 ///
 /// # Errors
 /// When `D` is not positive definite.
@@ -16,7 +20,11 @@ pub fn gaussian_entropy(covariance: MatRef<'_, f64>) -> Result<f64> {
     Ok(0.5 * (d * per_coordinate + log_determinant(covariance)?))
 }
 
-/// `dH/dt = +(1/2) Tr(D^-1 dD/dt)`, from `d log det D = Tr(D^-1 dD)` (Jacobi's formula).
+/// The rate of the entropy, from `$d \log\det D = \Tr(D^{-1} dD)$` (Jacobi's formula):
+///
+/// ```math
+/// \frac{dH}{dt} = +\frac12 \Tr \Bigl( D^{-1} \frac{dD}{dt} \Bigr)
+/// ```
 ///
 /// # Errors
 /// When `D` is not positive definite, the shapes differ, or an entry is not finite.
@@ -28,8 +36,11 @@ pub fn entropy_rate(covariance: MatRef<'_, f64>, derivative: MatRef<'_, f64>) ->
     Ok(0.5 * (0..solved.nrows()).map(|i| solved[(i, i)]).sum::<f64>())
 }
 
-/// `KL(N(mu, D) || N(0, D)) = (1/2) mu' D^-1 mu`: what one gradient tells, on average, against the hypothesis of no mean gradient
-/// (Kullback 1959, chapter 9, equal covariances).
+/// What one gradient tells, on average, against the hypothesis of no mean gradient (Kullback 1959, chapter 9, equal covariances):
+///
+/// ```math
+/// \KL \bigl( N(\mu, D) \,\|\, N(0, D) \bigr) = \frac12 \, \mu' D^{-1} \mu
+/// ```
 ///
 /// # Errors
 /// When `D` is no covariance, or `mu` lies outside its range, where the divergence is infinite.
@@ -47,8 +58,14 @@ pub fn kl_from_no_mean(mean: &[f64], covariance: MatRef<'_, f64>) -> Result<f64>
     Ok(0.5 * t.squared_length)
 }
 
-/// `(1/2) log det(1 + tau^2 D^-1)`: the expected `KL(posterior || prior)` of one observation `g ~ N(theta, D)` under the conjugate prior
-/// `theta ~ N(0, tau^2 1)`, which is the mutual information (Cover and Thomas 2006, section 9.4). It does not contain `mu`.
+/// The expected divergence of posterior from prior of one observation `$g \sim N(\theta, D)$` under the conjugate prior
+/// `$\theta \sim N(0, \tau^2 1)$`, which is the mutual information (Cover and Thomas 2006, section 9.4):
+///
+/// ```math
+/// \E \KL(\text{posterior} \,\|\, \text{prior}) = \frac12 \log\det(1 + \tau^2 D^{-1})
+/// ```
+///
+/// It does not contain `mu`.
 ///
 /// # Errors
 /// When `D` is not positive definite, or `tau` is not positive and finite.

@@ -4,8 +4,11 @@ use crate::error::{Error, Result};
 use crate::geometry::{log_determinant, log_jeffreys_diagonal};
 use faer::MatRef;
 
-/// What the gradients of a run told so far, in nats: the sum over steps of `t/2`, `t = mu' D^-1 mu` (see
-/// [`crate::information::kl_from_no_mean`]).
+/// What the gradients of a run told so far, in nats (see [`crate::information::kl_from_no_mean`]):
+///
+/// ```math
+/// \sum_\text{steps} \frac t2, \qquad t = \mu' D^{-1} \mu
+/// ```
 ///
 /// The sum is the divergence of the whole run from one without mean gradients only if draws are independent given the parameters, as
 /// minibatches drawn with replacement are (the chain rule of divergence, Cover and Thomas 2006, theorem 2.5.3).
@@ -57,7 +60,11 @@ impl Accumulated {
     }
 }
 
-/// `(1/2) (log det D_after - log det D_before)`, the change of the gradients' entropy between two moments of a run, in nats.
+/// The change of the gradients' entropy between two moments of a run, in nats:
+///
+/// ```math
+/// \Delta H = \frac12 \bigl( \log\det D_\text{after} - \log\det D_\text{before} \bigr)
+/// ```
 ///
 /// # Errors
 /// When a covariance is not positive definite, or their dimensions differ.

@@ -4,22 +4,28 @@ use super::Block;
 use crate::error::{Error, Result};
 use crate::fisher::{Curvature, Dense, Kronecker, check_damping};
 
-/// How a block `F = G (x) A` is damped.
+/// How a block `$F = G \otimes A$` is damped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Damping {
     /// Not at all. The block may then be singular, and refuses to be solved.
     None,
-    /// `F + lambda 1`, through the eigenbases of the factors.
+    /// `$F + \lambda 1$`, through the eigenbases of the factors.
     Exact(f64),
-    /// `(G + sqrt(lambda)/pi 1) (x) (A + pi sqrt(lambda) 1)` with `pi^2 = (Tr A / dim A) / (Tr G / dim G)` (Martens and Grosse 2015,
-    /// arXiv:1503.05671, section 6.3). It exceeds `F + lambda 1` by `sqrt(lambda) (G pi (x) 1 + 1 (x) A / pi)`.
+    /// Damping split between the factors (Martens and Grosse 2015, arXiv:1503.05671, section 6.3):
+    ///
+    /// ```math
+    /// \Bigl( G + \frac{\sqrt\lambda}{\pi} 1 \Bigr) \otimes \bigl( A + \pi \sqrt\lambda \, 1 \bigr),
+    /// \qquad \pi^2 = \frac{\Tr A / \dim A}{\Tr G / \dim G}
+    /// ```
+    ///
+    /// It exceeds `$F + \lambda 1$` by `$\sqrt\lambda \, (\pi \, G \otimes 1 + 1 \otimes A / \pi)$`.
     Pi(f64),
-    /// `(G + lambda 1) (x) (A + lambda 1)`: the document's `damping`, in whatever units each factor has.
+    /// `$(G + \lambda 1) \otimes (A + \lambda 1)$`: the document's `damping`, in whatever units each factor has.
     Factors(f64),
-    /// `F + lambda det(F)^(1/d) 1`: the document's future work of a Tikhonov term scaled by the Jeffreys density, read as
-    /// `lambda pi_J^(2/d)` with `pi_J = sqrt det F`. The scale is the geometric mean of the eigenvalues, so `lambda` has no units: a loss
-    /// `c` times as large gives `c^2 F` the damping `c^2` times as large, and the same steps up to the factor. A singular `F` has the
-    /// scale 0 and stays singular: this damping conditions, and can not mend.
+    /// `$F + \lambda \det(F)^{1/d} \, 1$`: the document's future work of a Tikhonov term scaled by the Jeffreys density, read as
+    /// `$\lambda \pi_J^{2/d}$` with `$\pi_J = \sqrt{\det F}$`. The scale is the geometric mean of the eigenvalues, so `$\lambda$` has no
+    /// units: a loss `c` times as large gives `$c^2 F$` the damping `$c^2$` times as large, and the same steps up to the factor. A singular
+    /// `F` has the scale 0 and stays singular: this damping conditions, and can not mend.
     Jeffreys(f64),
 }
 

@@ -9,7 +9,11 @@ use crate::fisher::Ekfac;
 use crate::fisher::tensors::{to_device, to_host};
 use faer::Mat;
 
-/// `S_oi = mean_n ((U_G' (sum_t g_nt a_nt') U_A)_oi)^2`, streaming, in a basis held fixed.
+/// Second moments of `n` examples' gradients along the eigenvectors, streaming, in a basis held fixed:
+///
+/// ```math
+/// S_{oi} = \frac1n \sum_{k=1}^n \Bigl[ U_G' \Bigl( \sum_t g_{kt} a_{kt}' \Bigr) U_A \Bigr]_{oi}^2
+/// ```
 ///
 /// Of all spectra in that basis this one is nearest, in Frobenius norm, to the second moment of the very gradients that it was taken of.
 /// The basis may be older than the gradients. The positions of an example are summed before the square, whatever the factors' setting.

@@ -11,14 +11,25 @@ use crate::ranks::{self, Ranks};
 use candle_core::Tensor;
 use faer::{Mat, MatRef, Scale};
 
-/// What the factors of a layer make of its positions: example `i`'s gradient is `sum_t g_it a_it'`, and no Kronecker product holds the
-/// second moment of that sum in general.
+/// What the factors of a layer make of its positions: example `i`'s gradient is `$\sum_t g_{it} a_{it}'$`, and no Kronecker product holds
+/// the second moment of that sum in general.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setting {
-    /// `A = mean_it a a'`, over examples and positions; `G = (1/n) sum_it g g'`. Exact for a deep linear network where each position's
-    /// output enters the loss apart: tokens of a language model.
+    /// Every position by itself:
+    ///
+    /// ```math
+    /// A = \operatorname*{mean}_{i, t} \, a_{it} a_{it}', \qquad G = \frac1n \sum_i \sum_t g_{it} g_{it}'
+    /// ```
+    ///
+    /// Exact for a deep linear network where each position's output enters the loss apart: tokens of a language model.
     Expand,
-    /// `A = mean_i abar abar'`, with `abar` the mean over the positions of an example; `G = mean_i gsum gsum'`, with `gsum` the sum.
+    /// The positions of an example together, inputs by their mean and gradients by their sum:
+    ///
+    /// ```math
+    /// A = \operatorname*{mean}_i \, \bar a_i \bar a_i', \quad \bar a_i = \operatorname*{mean}_t \, a_{it}, \qquad
+    /// G = \operatorname*{mean}_i \, \gamma_i \gamma_i', \quad \gamma_i = \sum_t g_{it}
+    /// ```
+    ///
     /// Exact for a deep linear network where the loss sees the positions' outputs by their mean only, or by their sum with equally many
     /// positions in every example: patches pooled for one label.
     Reduce,
@@ -26,7 +37,7 @@ pub enum Setting {
 
 /// `A` and `G` of one layer over everything pushed: sums with their weights, so that any split of the data gives the same.
 ///
-/// `G (x) A` estimates the per-example second moment of the gradient in the weight: the empirical Fisher's block when the gradients were
+/// `$G \otimes A$` estimates the per-example second moment of the gradient in the weight: the empirical Fisher's block when the gradients were
 /// taken at real labels, a Monte-Carlo or type-2 Fisher's when at those of [`OutputLoss`](crate::fisher::OutputLoss).
 #[derive(Clone, Debug)]
 pub struct Factors {
@@ -315,7 +326,7 @@ impl Factors {
         Dense::new(mean.as_ref()).map_err(|e| e.within(&self.layer))
     }
 
-    /// `G (x) A`, undamped.
+    /// `$G \otimes A$`, undamped.
     ///
     /// # Errors
     /// When nothing has been pushed.
@@ -326,7 +337,7 @@ impl Factors {
         ))
     }
 
-    /// `G (x) A` with damping.
+    /// `$G \otimes A$` with damping.
     ///
     /// # Errors
     /// When nothing has been pushed, or the damping is not defined: see [`Damping::apply`].
@@ -336,7 +347,7 @@ impl Factors {
             .map_err(|e| e.within(&self.layer))
     }
 
-    /// `1 (x) A` (Benzing 2022): the same inputs, and no gradients.
+    /// `$1 \otimes A$` (Benzing 2022): the same inputs, and no gradients.
     ///
     /// # Errors
     /// When nothing has been pushed.

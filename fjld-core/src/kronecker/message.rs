@@ -12,10 +12,10 @@ pub enum Compression {
     /// Its upper triangle in `f64`.
     None,
     /// The `k` largest eigenvalues with their eigenvectors in `f32`, and the mean of the others in place of each: the trace stays, and the
-    /// error is the spread of the others, `sum_{i > k} (lambda_i - mean)^2` in squared Frobenius norm.
+    /// error is the spread of the others, `$\sum_{i > k} (\lambda_i - \bar\lambda)^2$` in squared Frobenius norm.
     LowRank(usize),
-    /// The upper triangle in whole numbers of this many bits, 2 to 16: multiples of the largest entry of a row over `2^(bits - 1) - 1`. An
-    /// entry is off by at most half of that, so that the error falls by half a bit.
+    /// The upper triangle in whole numbers of this many bits, 2 to 16: multiples of the largest entry of a row over
+    /// `$2^{\text{bits} - 1} - 1$`. An entry is off by at most half of that, so that the error falls by half a bit.
     Bits(u32),
 }
 

@@ -9,11 +9,21 @@ use crate::error::{Error, Result};
 use crate::fisher::tensors::scalar;
 use candle_core::{Device, Tensor};
 
-/// `mu' F^-1 mu` and `Tr(F^-1 D)` of one layer's per-example gradients, streaming, for a block `F` held fixed.
+/// Signal and noise of one layer's per-example gradients in the metric of a block `F` held fixed, streaming:
 ///
-/// For `F = G (x) A` and the mean gradient as a matrix `M`, `[out, in]`, the signal is `Tr(G^-1 M A^-1 M')`; for gradients `g a'` of rank
-/// one the noise is `n/(n-1) (mean (g'G^-1 g)(a'A^-1 a) - signal)`. Here the gradients are whitened on their device and
-/// their moments taken there, batch by batch (Chan's rule), so that no matrix of the block's size `out in` x `out in` appears.
+/// ```math
+/// \text{signal} = \mu' F^{-1} \mu, \qquad \text{noise} = \Tr(F^{-1} D)
+/// ```
+///
+/// For `$F = G \otimes A$` and the mean gradient as a matrix `M`, `[out, in]`, and for gradients `$g a'$` of rank one, these are
+///
+/// ```math
+/// \text{signal} = \Tr(G^{-1} M A^{-1} M'), \qquad
+/// \text{noise} = \frac{n}{n - 1} \Bigl( \frac1n \sum_i (g_i' G^{-1} g_i)(a_i' A^{-1} a_i) - \text{signal} \Bigr).
+/// ```
+///
+/// Here the gradients are whitened on their device and their moments taken there, batch by batch (Chan's rule), so that no matrix of the
+/// block's size `out in` x `out in` appears.
 pub struct KroneckerRatio {
     layer: String,
     condition: Option<f64>,

@@ -10,24 +10,28 @@ use candle_core::Device;
 pub struct LayerMetric {
     /// The layer.
     pub layer: String,
-    /// `mu' F^-1 mu`.
+    /// `$\mu' F^{-1} \mu$`.
     pub signal: f64,
-    /// `Tr(F^-1 D)`, with the divisor `n - 1`.
+    /// `$\Tr(F^{-1} D)$`, with the divisor `n - 1`.
     pub noise: f64,
     /// `signal / noise`; `None` where the noise vanished.
     pub c_alpha_layer: Option<f64>,
-    /// The condition number of the damped block, `kappa(A) kappa(G)` where it is a Kronecker product; `None` where it is infinite to
+    /// The condition number of the damped block, `$\kappa(A) \, \kappa(G)$` where it is a Kronecker product; `None` where it is infinite to
     /// rounding.
     pub fisher_condition: Option<f64>,
 }
 
-/// The consolidation ratio in the metric of the layers' blocks: the document's section "K-FAC Extension".
+/// The consolidation ratio in the metric of the layers' blocks `F_l`: the document's section "K-FAC Extension".
+///
+/// ```math
+/// C = \frac{\sum_l \mu_l' F_l^{-1} \mu_l}{\sum_l \Tr(F_l^{-1} D_l)}
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct KfacReading {
     /// `total_signal / total_noise`, per example; `None` where the noise vanished.
     pub c_alpha_kfac: Option<f64>,
-    /// `c_alpha_kfac - 1/n`: with blocks that were not taken from these very examples this removes the excess of the signal,
-    /// `E signal_hat = signal + noise / n`, exactly.
+    /// `c_alpha_kfac - 1/n`: with blocks that were not taken from these very examples this removes the excess of the signal, whose
+    /// expectation is `$\text{signal} + \text{noise} / n$`, exactly.
     pub debiased: Option<f64>,
     /// Whether `c_alpha_kfac > 1`.
     pub is_convergent: bool,

@@ -35,11 +35,11 @@ pub(crate) struct Blocks {
 pub struct Deviation {
     /// Rows in the block.
     pub count: u64,
-    /// `mu_hat . sum (g_i - mu_hat)` over the block.
+    /// `$\hat\mu \cdot \sum_i (g_i - \hat\mu)$` over the block.
     pub along_mean: f64,
-    /// `|sum (g_i - mu_hat)|^2` over the block.
+    /// `$|\sum_i (g_i - \hat\mu)|^2$` over the block.
     pub squared: f64,
-    /// `sum |g_i - mu_hat|^2` over the block.
+    /// `$\sum_i |g_i - \hat\mu|^2$` over the block.
     pub scatter: f64,
 }
 

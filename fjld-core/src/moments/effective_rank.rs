@@ -1,5 +1,9 @@
-//! The effective rank of the noise, `r = (Tr D)^2 / Tr(D^2)`: how many directions it is spread over, as if evenly. 1 for noise along one
-//! line, `d` for isotropic noise.
+//! The effective rank of the noise: how many directions it is spread over, as if evenly. 1 for noise along one line, `d` for isotropic
+//! noise.
+//!
+//! ```math
+//! r = \frac{(\Tr D)^2}{\Tr D^2}
+//! ```
 //!
 //! The ratio of the sample covariance's own traces is far too small once `d` is not small against `n`: it never exceeds `n - 1`. So
 //! both traces are replaced by their unbiased estimators (Himeno and Yamada 2014, *Journal of Multivariate Analysis* 130), which assume
@@ -52,15 +56,19 @@ pub struct Traces {
     rounding: f64,
 }
 
-/// Estimates `(Tr D)^2` and `Tr(D^2)` without bias from samples `[n, d]`, row after row. With `Q = sum |x_i - mean|^4 / (n-1)`,
+/// Estimates `(Tr D)^2` and `Tr(D^2)` without bias from samples `[n, d]`, row after row:
 ///
-/// ```text
-/// Tr(D^2)   = (n-1)/(n(n-2)(n-3)) ((n-1)(n-2) Tr(S^2) +            (Tr S)^2 - n Q)
-/// (Tr D)^2  = (n-1)/(n(n-2)(n-3)) (         2 Tr(S^2) + (n^2-3n+1) (Tr S)^2 - n Q)
+/// ```math
+/// \begin{aligned}
+/// \widehat{\Tr D^2} &= \frac{n - 1}{n (n - 2)(n - 3)} \bigl( (n - 1)(n - 2) \Tr S^2 + (\Tr S)^2 - n Q \bigr) \\
+/// \widehat{(\Tr D)^2} &= \frac{n - 1}{n (n - 2)(n - 3)} \bigl( 2 \Tr S^2 + (n^2 - 3 n + 1) (\Tr S)^2 - n Q \bigr) \\
+/// Q &= \frac{1}{n - 1} \sum_i |x_i - \bar x|^4
+/// \end{aligned}
 /// ```
 ///
-/// They are the averages of `((x_i - x_j).(x_k - x_l))^2 / 4` and `|x_i - x_j|^2 |x_k - x_l|^2 / 4` over four distinct samples: neither
-/// is negative, and their ratio is not below 1. `min(n, d) n d` multiplications, the same bits with any number of threads.
+/// They are the averages of `$\frac14 \bigl( (x_i - x_j) \cdot (x_k - x_l) \bigr)^2$` and `$\frac14 |x_i - x_j|^2 |x_k - x_l|^2$` over
+/// four distinct samples: neither is negative, and their ratio is not below 1. `min(n, d) n d` multiplications, the same bits with any
+/// number of threads.
 ///
 /// # Errors
 /// With fewer than four samples.
@@ -105,8 +113,8 @@ fn traces_with(
     })
 }
 
-/// The effective rank `(Tr D)^2 / Tr(D^2)`, each trace estimated without bias, from samples `[n, d]`, row after row. At least 1, now and
-/// then above `d`, and the same whatever the samples are multiplied by.
+/// The effective rank `$(\Tr D)^2 / \Tr D^2$`, each trace estimated without bias, from samples `[n, d]`, row after row. At least 1, now
+/// and then above `d`, and the same whatever the samples are multiplied by.
 ///
 /// # Errors
 /// With fewer than four samples, or where the estimate of `Tr(D^2)` is zero to rounding.

@@ -268,8 +268,13 @@ impl Moments {
         self.scatter.iter().filter(|&&s| s == 0.0).count()
     }
 
-    /// The trace below which nothing but the rounding of the samples themselves is left: `n/(n-1) (2 eps)^2 (|mu_hat|^2 + Tr D_hat)`,
-    /// with `eps` the coarsest resolution that came in. An entry `x` stands for a number within `eps |x| / 2`; the factor 4 leaves
+    /// The trace below which nothing but the rounding of the samples themselves is left:
+    ///
+    /// ```math
+    /// \frac{n}{n - 1} \, (2 \varepsilon)^2 \, \bigl( |\hat\mu|^2 + \Tr \hat D \bigr)
+    /// ```
+    ///
+    /// with `$\varepsilon$` the coarsest resolution that came in. An entry `x` stands for a number within `$\varepsilon |x| / 2$`; the factor 4 leaves
     /// room for one more rounding in the last operation that made it.
     pub fn rounding_floor(&self) -> f64 {
         let n = self.count as f64;

@@ -53,8 +53,13 @@ pub fn median_of_means(samples: &[f64], dimension: usize, blocks: usize) -> Resu
     Ok(means.into_iter().map(|mut m| median(&mut m)).collect())
 }
 
-/// Huber's M-estimator of location of samples `[n, d]`, coordinate by coordinate: `sum psi((x_i - m) / s) = 0` with `psi(u) = u` clipped
-/// to `[-bend, bend]` and `s` the [scale](Huber::scale) (Huber 1964, *Annals of Mathematical Statistics* 35), by iterative reweighting
+/// Huber's M-estimator `m` of location of samples `[n, d]`, coordinate by coordinate:
+///
+/// ```math
+/// \sum_i \psi\Bigl( \frac{x_i - m}{s} \Bigr) = 0, \qquad \psi(u) = \max(-k, \min(u, k))
+/// ```
+///
+/// with `k` the `bend` and `s` the [scale](Huber::scale) (Huber 1964, *Annals of Mathematical Statistics* 35), by iterative reweighting
 /// from the median. Where more than half of the samples agree, `s` is 0 and the location is what they agree on.
 ///
 /// # Errors

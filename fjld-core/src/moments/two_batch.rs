@@ -1,10 +1,10 @@
 //! Signal and noise from the norms of gradients at two batch sizes: no per-example gradient is needed.
 //!
-//! With `g_b` the mean gradient of `b` examples and `g_B` that of `B > b`, `E |g_b|^2 = |G|^2 + Tr(Sigma) / b` and the same for `B`. Two
-//! equations, two unknowns (McCandlish, Kaplan, Amodei and the OpenAI Dota Team 2018, arXiv:1812.06162, appendix A.1):
+//! With `g_b` the mean gradient of `b` examples and `g_B` that of `B > b`, `$\E |g_b|^2 = |G|^2 + \Tr \Sigma / b$` and the same for `B`.
+//! Two equations, two unknowns (McCandlish, Kaplan, Amodei and the OpenAI Dota Team 2018, arXiv:1812.06162, appendix A.1):
 //!
-//! ```text
-//! |G|^2 = (B |g_B|^2 - b |g_b|^2) / (B - b)          S = Tr Sigma = (|g_b|^2 - |g_B|^2) / (1/b - 1/B)
+//! ```math
+//! |G|^2 \approx \frac{B |g_B|^2 - b |g_b|^2}{B - b}, \qquad S = \Tr \Sigma \approx \frac{|g_b|^2 - |g_B|^2}{1/b - 1/B}
 //! ```
 //!
 //! Either is unbiased for one step and very noisy. Their ratio is not unbiased, so that the steps' means are taken first, and the interval
@@ -223,10 +223,10 @@ impl TwoBatch {
 
     /// The interval of nominal coverage `level` for `C` per example: all `x` for which the steps' mean of `|G|^2 - x S` is within
     /// `q` standard errors of 0, `q` being Student's quantile for `steps - 1` degrees of freedom. It may reach below zero, and holds
-    /// `|G|^2 / S` also where that is not positive.
+    /// `|G|^2 / S` also where that is not positive. With `s` and `t` the means of `|G|^2` and `S`, and `V` the covariance of these means,
     ///
-    /// ```text
-    /// (s - x t)^2 <= q^2 (V_s - 2 x V_st + x^2 V_t)      s, t the means of |G|^2 and S, V their covariance over the steps
+    /// ```math
+    /// (s - x t)^2 \le q^2 \, \bigl( V_s - 2 x V_{st} + x^2 V_t \bigr).
     /// ```
     ///
     /// # Errors
@@ -288,7 +288,7 @@ impl TwoBatch {
         })
     }
 
-    /// The noise scale `B_simple = S / |G|^2` in examples.
+    /// The noise scale `$B_\text{simple} = S / |G|^2$` in examples.
     ///
     /// # Errors
     /// As [`TwoBatch::ratio`].

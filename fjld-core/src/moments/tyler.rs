@@ -16,11 +16,11 @@ const FLAT: f64 = 1e-10;
 
 /// Tyler's shape `V`, `[d, d]`, of samples `[n, d]` about a known or robust `centre`: the solution of
 ///
-/// ```text
-/// V = (d/n) sum x_i x_i' / (x_i' V^-1 x_i),   x_i = g_i - centre,   Tr V = d
+/// ```math
+/// V = \frac dn \sum_i \frac{x_i x_i'}{x_i' V^{-1} x_i}, \qquad x_i = g_i - \text{centre}, \qquad \Tr V = d
 /// ```
 ///
-/// (Tyler 1987, *Annals of Statistics* 15). It restores the *shape* of the scatter of every elliptical law, `D / (Tr D / d)`, even where
+/// (Tyler 1987, *Annals of Statistics* 15). It restores the *shape* of the scatter of every elliptical law, `$D / (\Tr D / d)$`, even where
 /// there is no covariance, and *not its scale*: lengths of the `x_i` do not enter at all, and `Tr V = d` by convention. So no noise, and no
 /// `C`, can be read from it. `O(n d^2)` an iteration.
 ///

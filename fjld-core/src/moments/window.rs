@@ -79,8 +79,16 @@ impl Window {
 
 /// Exponentially weighted moments: the newest sample has the weight 1, the one before it `decay`, then `decay^2`.
 ///
-/// Legend: `w_i` the weights, `W_1 = sum w_i`, `W_2 = sum w_i^2`. The mean is `sum w_i g_i / W_1`, with its own total weight, so that
-/// it is unbiased from the first sample on and no start-up correction is needed (Adam's `1 - beta^t` is this `W_1`). `O(d)` memory.
+/// With `w_i` the weights,
+///
+/// ```math
+/// \hat\mu = \frac{1}{W_1} \sum_i w_i g_i, \qquad
+/// \Tr \hat D = \frac{\sum_i w_i |g_i - \hat\mu|^2}{W_1 - W_2 / W_1}, \qquad
+/// W_1 = \sum_i w_i, \quad W_2 = \sum_i w_i^2.
+/// ```
+///
+/// The mean has its own total weight, so that it is unbiased from the first sample on and no start-up correction is needed (Adam's
+/// `1 - beta^t` is this `W_1`, but for the factor `1 - beta`). `O(d)` memory.
 #[derive(Clone, Debug)]
 pub struct ExponentialMoments {
     decay: f64,
@@ -145,13 +153,13 @@ impl ExponentialMoments {
         &self.mean
     }
 
-    /// `|mu_hat|^2`. For samples of one law its expectation is `|mu|^2 + Tr(D) / n_eff`.
+    /// `$|\hat\mu|^2$`. For samples of one law its expectation is `$|\mu|^2 + \Tr D / n_\text{eff}$`.
     pub fn squared_mean_norm(&self) -> f64 {
         self.mean.iter().map(|m| m * m).sum()
     }
 
-    /// `n_eff = W_1^2 / W_2`, how many equally weighted samples would leave as much noise in the mean (Kish 1965, *Survey Sampling*).
-    /// It goes from 1 to `(1 + decay) / (1 - decay)`. 0 before the first sample.
+    /// `$n_\text{eff} = W_1^2 / W_2$`, how many equally weighted samples would leave as much noise in the mean (Kish 1965, *Survey Sampling*).
+    /// It goes from 1 to `$(1 + \text{decay}) / (1 - \text{decay})$`. 0 before the first sample.
     pub fn effective_count(&self) -> f64 {
         if self.count == 0 {
             return 0.0;
@@ -159,7 +167,7 @@ impl ExponentialMoments {
         self.weight * self.weight / self.squared_weight
     }
 
-    /// `Tr D_hat = sum w_i |g_i - mu_hat|^2 / (W_1 - W_2 / W_1)`, unbiased for samples of one law.
+    /// `$\Tr \hat D = \sum_i w_i |g_i - \hat\mu|^2 / (W_1 - W_2 / W_1)$`, unbiased for samples of one law.
     ///
     /// # Errors
     /// When there are fewer than two samples.

@@ -1,6 +1,6 @@
 //! `C` along a training loop: when to measure, what each reading says, and what happened.
 //!
-//! Legend: `B` the batch size of training, `C` at that batch size, `B_simple = B / C` the gradient noise scale. A reading's *phase* is the
+//! Legend: `B` the batch size of training, `C` at that batch size, `$B_\text{simple} = B / C$` the gradient noise scale. A reading's *phase* is the
 //! side of 1 that the interval of `C` is on: `diffusive` below, `critical` around, `drift` above; `undefined` without an interval.
 //! What a *transition* is, is said at [`Monitor`], what a *plateau* is at [`Monitor::plateau`].
 //!
@@ -169,7 +169,15 @@ impl Monitor {
     /// shown to be within `share` of that of the stretch before, that is, where Welch's interval of their difference lies within `share`
     /// times the older mean on either side of 0. It is over at the end of a stretch where that interval lies wholly beyond. Between the
     /// two nothing is shown and nothing changes: too few or too noisy steps neither begin a plateau nor, but for a share of the stretches
-    /// that the level leaves to chance, end one. What may be exchanged within a stretch is a step.
+    /// that the level leaves to chance, end one. What may be exchanged within a stretch is a step. With the mean losses `$\bar l_1$` and
+    /// `$\bar l_2$` of the older stretch and the newer, their standard errors `$e_1$` and `$e_2$`, and Welch's quantile `q`, a plateau
+    ///
+    /// ```math
+    /// \begin{aligned}
+    /// \text{begins where} \quad |\bar l_2 - \bar l_1| + q \sqrt{e_1^2 + e_2^2} &\le \text{share} \cdot |\bar l_1| \\
+    /// \text{and ends where} \quad |\bar l_2 - \bar l_1| - q \sqrt{e_1^2 + e_2^2} &> \text{share} \cdot |\bar l_1|.
+    /// \end{aligned}
+    /// ```
     ///
     /// # Errors
     /// When there are fewer than two steps, or `share` is not inside `(0, 1)`.

@@ -9,11 +9,11 @@ use std::time::Duration;
 pub struct Overhead {
     /// The time that the monitor took over the time that forward and backward passes would have taken without it:
     ///
-    /// ```text
-    /// (measured passes - their number x a plain pass + making readings) / (number of all passes x a plain pass)
+    /// ```math
+    /// \frac{T_\text{measured} - n_\text{measured} \, p + T_\text{readings}}{n_\text{all} \, p}
     /// ```
     ///
-    /// where a plain pass is the median of the last 255. `None` where every pass was measured, so that there is none to compare with.
+    /// where `p`, a plain pass, is the median of the last 255. `None` where every pass was measured, so that there is none to compare with.
     /// A step of training is more than these passes (data, the optimiser), so that its share of a step is less.
     pub share: Option<f64>,
     /// Forward and backward passes without measuring.

@@ -44,7 +44,7 @@ pub struct Reading {
     pub interval: Option<Interval>,
     /// Which side of 1 the interval is on.
     pub phase: Phase,
-    /// `B_simple = B / C`, in what the batch size counts; `None` where `c` is not positive.
+    /// `$B_\text{simple} = B / C$`, in what the batch size counts; `None` where `c` is not positive.
     pub noise_scale: Option<f64>,
     /// Its interval; `None` where that of `C` reaches 0.
     pub noise_scale_interval: Option<Interval>,

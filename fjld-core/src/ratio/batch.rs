@@ -1,12 +1,16 @@
 //! `C` at other batch sizes, the noise scale, and draws without replacement.
 //!
-//! Legend: `N` examples with mean gradient `mu` and covariance `Sigma` (divisor `N`), `B` of them in a batch,
-//! `B_simple = Tr Sigma / |mu|^2` (McCandlish et al. 2018, arXiv:1812.06162, eq. 2.9).
+//! Legend: `N` examples with mean gradient `mu` and covariance `Sigma` (divisor `N`), `B` of them in a batch, the noise scale `B_simple`
+//! as in [`super`].
 
 use super::{Interval, Ratio, Undefined};
 use crate::error::{Error, Result};
 
-/// `C` at batch size `to`, from `C` at batch size `from`, both drawn with replacement: `C to / from`, because `D = Sigma / B`.
+/// `C` at another batch size, both drawn with replacement, so that `$D = \Sigma / B$`:
+///
+/// ```math
+/// C(\text{to}) = \frac{\text{to}}{\text{from}}\, C(\text{from})
+/// ```
 ///
 /// # Errors
 /// When a batch size is 0.
@@ -16,9 +20,14 @@ pub fn at_batch_size(ratio: f64, from: u64, to: u64) -> Result<f64> {
     Ok(ratio * to as f64 / from as f64)
 }
 
-/// The number of steps after which a constant drift has gone as far as the noise wanders, `k = 1 / C`: `k` steps move by `k mu` and
-/// wander by `sqrt(k Tr D)`. `None` where `ratio` is not positive. It supposes that `mu` and `D` stay what they are for so long, and
-/// that batches are drawn with replacement.
+/// The number of steps `k` after which a constant drift has gone as far as the noise wanders:
+///
+/// ```math
+/// k\, |\mu| = \sqrt{k \Tr D} \quad\Longleftrightarrow\quad k = \frac1C
+/// ```
+///
+/// `None` where `ratio` is not positive. It supposes that `mu` and `D` stay what they are for so long, and that batches are drawn with
+/// replacement.
 pub fn drift_horizon(ratio: f64) -> Option<f64> {
     (ratio > 0.0).then(|| 1.0 / ratio)
 }
@@ -43,7 +52,8 @@ impl Ratio {
     }
 }
 
-/// A finite set of `N` examples that batches are drawn from without replacement.
+/// A finite set of `N` examples that batches of `B` are drawn from without replacement. Their mean gradient is `mu`, and `Sigma` its
+/// covariance with the divisor `N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Population {
     examples: u64,
@@ -65,8 +75,13 @@ impl Population {
         Ok(Self { examples })
     }
 
-    /// `C` of batches of `B` distinct examples, `(B / B_simple) (N-1)/(N-B)`: sampling theory's finite population correction (Cochran
-    /// 1977, *Sampling Techniques*, theorem 2.2).
+    /// `C` of batches of `B` distinct examples,
+    ///
+    /// ```math
+    /// C = \frac{B}{B_\text{simple}} \cdot \frac{N-1}{N-B}, \qquad B_\text{simple} = \frac{\Tr \Sigma}{|\mu|^2},
+    /// ```
+    ///
+    /// by sampling theory's finite population correction (Cochran 1977, *Sampling Techniques*, theorem 2.2).
     ///
     /// # Errors
     /// When `noise_scale` is not positive, or `batch_size` is not in `1..N`: the batch of all examples has no noise.
@@ -90,14 +105,15 @@ impl Population {
         Ok(b / noise_scale * (n - 1.0) / (n - b))
     }
 
-    /// The debiased `C` of one example, `|mu|^2 / Tr Sigma`, from the moments of disjoint batches of `batch_size` examples, as a loader
-    /// gives them within an epoch. With `n` batches, `signal = |mu_hat|^2` and `noise = Tr D_hat`,
+    /// The debiased `C` of one example, `$|\mu|^2 / \Tr \Sigma$`, from the moments of disjoint batches of `batch_size` examples, as a loader
+    /// gives them within an epoch. With `n` batches,
     ///
-    /// ```text
-    /// E noise = Tr Sigma N / ((N-1) B)        |mu|^2 = E (signal - noise (1/n - B/N))
+    /// ```math
+    /// \E \Tr \hat D = \frac{N}{N-1} \cdot \frac{\Tr \Sigma}{B}, \qquad
+    /// |\mu|^2 = \E \Bigl[ |\hat\mu|^2 - \Bigl( \frac1n - \frac BN \Bigr) \Tr \hat D \Bigr]
     /// ```
     ///
-    /// so that taking `noise / n` away, as for independent draws, would take too much. Numerator and denominator are unbiased.
+    /// so that taking `$\Tr \hat D / n$` away, as for independent draws, would take too much. Numerator and denominator are unbiased.
     ///
     /// # Errors
     /// When `batch_size` is 0, or the batches would hold more than `N` examples.

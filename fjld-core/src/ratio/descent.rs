@@ -1,30 +1,46 @@
 //! When a step of stochastic gradient descent lowers a quadratic loss, in expectation.
-//!
-//! With gradient `mu`, Hessian `H` and noise covariance `D` at `theta`, the step `theta - eta (mu + xi)` changes the loss by
-//!
-//! ```text
-//! E dL = -eta |mu|^2 + eta^2/2 (mu'H mu + Tr(H D))
-//! ```
-//!
-//! exactly, whatever else the law of `xi` is. Where `eta h_mu < 2` that is negative iff `C > C* = eta h_D / (2 - eta h_mu)`; a step that
-//! overshoots along the gradient, `eta h_mu > 2`, still lowers the loss where the noise meets negative curvature, `h_D < 0`, and
-//! `C < C*`. The change is least at `eta = |mu|^2 / (mu'H mu + Tr(H D))` (McCandlish et al. 2018, arXiv:1812.06162, eq. 2.6 and 2.7).
-//! `C* = 1` only at the one step size `eta = 2 / (h_D + h_mu)`.
 
 use crate::error::{Error, Result};
 use crate::geometry::factor::check_shape;
 use faer::MatRef;
 
 /// What decides between descent and ascent.
+///
+/// With gradient `mu`, Hessian `H` and noise covariance `D` at `theta`, the step `theta - eta (mu + xi)` changes the loss by
+///
+/// ```math
+/// \E \Delta L = -\eta |\mu|^2 + \frac{\eta^2}{2} \bigl( \mu' H \mu + \Tr(H D) \bigr)
+/// ```
+///
+/// exactly, whatever else the law of `xi` is. With the curvatures along the gradient and that the noise meets,
+///
+/// ```math
+/// h_\mu = \frac{\mu' H \mu}{|\mu|^2}, \qquad h_D = \frac{\Tr(H D)}{\Tr D},
+/// ```
+///
+/// and where `$\eta h_\mu < 2$`, that is negative if and only if
+///
+/// ```math
+/// C > C^* = \frac{\eta h_D}{2 - \eta h_\mu}.
+/// ```
+///
+/// A step that overshoots along the gradient, `$\eta h_\mu > 2$`, still lowers the loss where the noise meets negative curvature,
+/// `$h_D < 0$`, and `$C < C^*$`. The change is least at
+///
+/// ```math
+/// \eta = \frac{|\mu|^2}{\mu' H \mu + \Tr(H D)}
+/// ```
+///
+/// (McCandlish et al. 2018, arXiv:1812.06162, eq. 2.6 and 2.7). `$C^* = 1$` only at the one step size `$\eta = 2 / (h_D + h_\mu)$`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Descent {
     /// `|mu|^2`.
     pub signal: f64,
     /// `Tr D`.
     pub noise: f64,
-    /// `h_mu = mu'H mu / |mu|^2`, the curvature along the gradient.
+    /// `$h_\mu = \mu' H \mu / |\mu|^2$`, the curvature along the gradient.
     pub mean_curvature: f64,
-    /// `h_D = Tr(H D) / Tr D`, the curvature that the noise meets.
+    /// `$h_D = \Tr(H D) / \Tr D$`, the curvature that the noise meets.
     pub noise_curvature: f64,
 }
 
@@ -73,7 +89,7 @@ impl Descent {
         })
     }
 
-    /// `C = |mu|^2 / Tr D`.
+    /// `$C = |\mu|^2 / \Tr D$`.
     pub fn ratio(&self) -> f64 {
         self.signal / self.noise
     }
@@ -84,15 +100,16 @@ impl Descent {
         eta * (0.5 * eta * second - self.signal)
     }
 
-    /// `C*`, above which a step of size `eta > 0` lowers the loss in expectation. `None` where `eta h_mu >= 2`: such a step overshoots
-    /// along the gradient itself, with no noise at all the loss would not fall, and no `C` is high enough. What it then does where
-    /// `h_D < 0` is told by [`Descent::expected_change`].
+    /// `$C^* = \eta h_D / (2 - \eta h_\mu)$`, above which a step of size `$\eta > 0$` lowers the loss in expectation. `None` where
+    /// `$\eta h_\mu \ge 2$`: such a step overshoots along the gradient itself, with no noise at all the loss would not fall, and no `C` is
+    /// high enough. What it then does where `$h_D < 0$` is told by [`Descent::expected_change`].
     pub fn boundary(&self, eta: f64) -> Option<f64> {
         let room = 2.0 - eta * self.mean_curvature;
         (room > 0.0).then(|| eta * self.noise_curvature / room)
     }
 
-    /// The step size that lowers the loss most. `None` where the curvature met is not positive, and longer is always better.
+    /// The step size that lowers the loss most, `$|\mu|^2 / (\mu' H \mu + \Tr(H D))$`. `None` where the curvature met is not positive, and
+    /// longer is always better.
     pub fn best_step(&self) -> Option<f64> {
         let second = self.mean_curvature * self.signal + self.noise_curvature * self.noise;
         (second > 0.0).then(|| self.signal / second)

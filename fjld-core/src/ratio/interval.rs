@@ -1,12 +1,15 @@
 //! The interval for `C`: which values of it would have made the plug-in ratio that was seen neither too large nor too small.
 //!
-//! Under a hypothetical `C = x`, numerator and denominator of the plug-in ratio have the means `(x + 1/n) Tr D` and `Tr D`. Both are
+//! Under a hypothetical `C = x`, numerator and denominator of the plug-in ratio have the means `$(x + 1/n) \Tr D$` and `Tr D`. Both are
 //! positive quadratic forms, for which a power near the square or cube root is close to normal (Wilson and Hilferty 1931, *PNAS* 17;
 //! Jensen and Solomon 1972, *JASA* 67; for the quotient of two, Paulson 1942, *Annals of Mathematical Statistics* 13). Their variances
 //! are those that `x` implies, not those at the estimate: a signal that happens to come out small does not make the interval short.
 //!
-//! Legend: `n` samples, `P` the plug-in ratio, `r = (Tr D)^2 / Tr(D^2)`, `b = mu'D mu / (|mu|^2 Tr D)`, `v` the relative variance of
-//! `Tr D_hat`, `m = n x + 1`, `R = n P / m`, `q` Student's quantile.
+//! Legend: `n` samples, `P` the plug-in ratio, `v` the relative variance of `Tr D_hat`, `q` Student's quantile, and
+//!
+//! ```math
+//! r = \frac{(\Tr D)^2}{\Tr D^2}, \qquad b = \frac{\mu' D \mu}{|\mu|^2 \Tr D}, \qquad m = n x + 1, \qquad R = \frac{n P}{m}.
+//! ```
 
 use super::{Interval, Undefined};
 use crate::moments::effective_rank::effective_rank;
@@ -24,18 +27,18 @@ pub struct Summary {
     pub noise: f64,
     /// How consecutive samples, at most 256 blocks of them, deviate from the mean.
     pub blocks: Vec<Deviation>,
-    /// `1/r = Tr(D^2) / (Tr D)^2`, estimated without bias in either trace and then kept within `[0, 1]`.
+    /// `$1/r = \Tr D^2 / (\Tr D)^2$`, estimated without bias in either trace and then kept within `[0, 1]`.
     pub concentration: f64,
 }
 
 /// How much numerator and denominator of the plug-in ratio vary, relative to their means.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
-    /// `b = mu'D mu / (|mu|^2 Tr D)`, the part of the noise that lies along the mean, in `[0, 1]`.
+    /// `$b = \mu' D \mu / (|\mu|^2 \Tr D)$`, the part of the noise that lies along the mean, in `[0, 1]`.
     pub along_mean: f64,
-    /// `1/r = Tr(D^2) / (Tr D)^2`, in `[0, 1]`.
+    /// `$1/r = \Tr D^2 / (\Tr D)^2$`, in `[0, 1]`.
     pub concentration: f64,
-    /// `v = Var(Tr D_hat) / (Tr D)^2`.
+    /// `$v = \Var(\Tr \hat D) / (\Tr D)^2$`.
     pub noise: f64,
     /// The correlation of a sample's part along the mean with its squared distance from the mean, in `[-1, 1]`. 0 for symmetric noise.
     pub correlation: f64,
@@ -82,17 +85,17 @@ impl Summary {
         })
     }
 
-    /// `P = |mu_hat|^2 / Tr D_hat`.
+    /// `$P = |\hat\mu|^2 / \Tr \hat D$`.
     pub fn plug_in(&self) -> f64 {
         self.signal / self.noise
     }
 
     /// The spread of numerator and denominator, estimated from the blocks.
     ///
-    /// `b` is `mu' D_hat mu / (|mu_hat|^2 Tr D_hat)` with `mu` on the right from the other blocks, so that no sample is compared with
-    /// itself, plus `1 / (r^2 n P)`, what is left of it where the mean's noisiest part happens to cancel. `v` is the jackknife's variance
-    /// of `ln Tr D_hat`; it is not let below `2 / (r (n - 1))`, its value for Gaussian noise, because fourth moments of few samples come
-    /// out too small.
+    /// `b` is `$\mu' \hat D \mu / (|\hat\mu|^2 \Tr \hat D)$` with `mu` on the right from the other blocks, so that no sample is compared
+    /// with itself, plus `$1 / (r^2 n P)$`, what is left of it where the mean's noisiest part happens to cancel. `v` is the jackknife's
+    /// variance of `$\ln \Tr \hat D$`; it is not let below `$2 / (r (n - 1))$`, its value for Gaussian noise, because fourth moments of few
+    /// samples come out too small.
     pub fn spread(&self) -> Spread {
         let n = self.samples as f64;
         let count = self.blocks.len() as f64;
@@ -150,15 +153,24 @@ impl Summary {
 }
 
 impl Spread {
-    /// All `x` for which `|z(x)| <= quantile`, from a plug-in ratio of `samples` samples:
+    /// All `x` for which `$|z(x)| \le q$`, `q` being `quantile`, from a plug-in ratio of `samples` samples:
     ///
-    /// ```text
-    /// z(x) = (R^h (1 - h(1-h) v/2) - (1 - h(1-h) w/2)) / (h sqrt(v R^(2h) + w - 2 c R^h))
-    /// w(x) = (4 b n x + 2/r + k) / m^2 + 2 s/m       the relative variance of |mu_hat|^2
-    /// c(x) = k/m + s                                 its relative covariance with Tr D_hat
-    /// k    = v - 2/(r (n-1))                         what v exceeds its Gaussian value by, which |mu_hat - mu|^2 shares
-    /// s(x) = correlation sqrt(4 b n x v) / m         what skewness adds
-    /// h(x) = 1 - m (8/r^2 + 24 b^2 n x) / (3 (4 b n x + 2/r)^2)    kept within .1 and .5; 1/3 for a chi-square
+    /// ```math
+    /// z(x) = \frac{R^h \bigl( 1 - \tfrac{h(1-h)}{2} v \bigr) - \bigl( 1 - \tfrac{h(1-h)}{2} w \bigr)}{h \sqrt{v R^{2h} + w - 2 c R^h}}
+    /// ```
+    ///
+    /// with `n` samples, the plug-in ratio `P`, `$m = n x + 1$` and `$R = n P / m$`; the relative variance `w` of `$|\hat\mu|^2$` and `v` of
+    /// `$\Tr \hat D$`, their relative covariance `c`, what `v` exceeds its Gaussian value by, which `$|\hat\mu - \mu|^2$` shares (`k`), what
+    /// skewness adds (`s`, with the correlation `$\rho$`), and the power `h`, kept within .1 and .5, which is 1/3 for a chi-square:
+    ///
+    /// ```math
+    /// \begin{aligned}
+    /// w(x) &= \frac{4 b n x + 2/r + k}{m^2} + \frac{2 s}{m} &
+    /// c(x) &= \frac{k}{m} + s \\
+    /// k &= v - \frac{2}{r (n - 1)} &
+    /// s(x) &= \frac{\rho \sqrt{4 b n x v}}{m} \\
+    /// h(x) &= 1 - \frac{m \, (8/r^2 + 24 b^2 n x)}{3 \, (4 b n x + 2/r)^2}
+    /// \end{aligned}
     /// ```
     ///
     /// Below `x = 0`, where no `C` lies, all but `R` keep their values at 0. The ends hold the debiased ratio between them, are not below

@@ -1,8 +1,17 @@
-//! The consolidation ratio `C = |mu|^2 / Tr D` of gradient draws `g = mu + xi`, `Cov xi = D`: estimate, interval, phase.
+//! The consolidation ratio `C` of gradient draws: estimate, interval, phase.
 //!
-//! Per draw. When a draw is the mean over a minibatch of `B` examples, `D = Sigma / B` and `C` grows with `B`: it is the batch size
-//! over the gradient noise scale, `C = B / B_simple` with `B_simple = Tr Sigma / |mu|^2` (McCandlish, Kaplan, Amodei and the OpenAI
-//! Dota Team 2018, arXiv:1812.06162, eq. 2.9).
+//! ```math
+//! C = \frac{|\mu|^2}{\Tr D}, \qquad g = \mu + \xi, \quad \E \xi = 0, \quad \Cov \xi = D
+//! ```
+//!
+//! Per draw. When a draw is the mean over a minibatch of `B` examples, `$D = \Sigma / B$` and `C` grows with `B`: it is the batch size
+//! over the gradient noise scale,
+//!
+//! ```math
+//! C = \frac{B}{B_\text{simple}}, \qquad B_\text{simple} = \frac{\Tr \Sigma}{|\mu|^2}
+//! ```
+//!
+//! (McCandlish, Kaplan, Amodei and the OpenAI Dota Team 2018, arXiv:1812.06162, eq. 2.9).
 
 mod batch;
 mod descent;
@@ -29,9 +38,13 @@ pub struct Ratio {
 }
 
 /// Point estimates of `C` and an interval.
+///
+/// ```math
+/// \hat C_\text{plug-in} = \frac{|\hat\mu|^2}{\Tr \hat D}, \qquad \hat C = \hat C_\text{plug-in} - \frac1n
+/// ```
 #[derive(Clone, Debug)]
 pub struct Estimates {
-    /// `signal / noise`. Its numerator is too large by `Tr D / n` in expectation: `E |mu_hat|^2 = |mu|^2 + Tr(D) / n`.
+    /// `signal / noise`. Its numerator is too large in expectation: `$\E |\hat\mu|^2 = |\mu|^2 + \Tr D / n$`.
     pub plug_in: f64,
     /// `plug_in - 1/n`, which takes that excess away exactly; negative where the samples show less than no signal.
     pub debiased: f64,
@@ -176,8 +189,8 @@ impl Ratio {
         }
     }
 
-    /// The gradient noise scale `B_simple = Tr Sigma / |mu|^2 = B / C` in examples, from draws over `batch_size` examples each; `None`
-    /// where the debiased ratio is not positive, for then the samples show no signal to compare the noise with.
+    /// The gradient noise scale `$B_\text{simple} = \Tr \Sigma / |\mu|^2 = B / C$` in examples, from draws over `batch_size` examples
+    /// each; `None` where the debiased ratio is not positive, for then the samples show no signal to compare the noise with.
     pub fn noise_scale(&self, batch_size: u64) -> Option<f64> {
         let debiased = self.estimates.as_ref().ok()?.debiased;
         (debiased > 0.0).then(|| batch_size as f64 / debiased)

@@ -8,6 +8,7 @@ mod figure;
 
 use super::page::Page;
 use super::{Report, truths::Truth};
+use crate::evidence::picture::capital;
 use answer::Answer;
 use figure::Figure;
 use minijinja::{AutoEscape, Environment, Value, context};
@@ -74,6 +75,7 @@ fn environment() -> Environment<'static> {
     environment.add_filter("inline", inline);
     environment.add_filter("name", |verdict: String| verdict.replace('_', " "));
     environment.add_filter("plain", crate::evidence::picture::plain);
+    environment.add_filter("capital", |text: String| capital(&text));
     environment.add_filter("anchor", anchor);
     environment
         .add_template("report.html", TEMPLATE)

@@ -156,7 +156,7 @@ pub fn judge(judgement: &Judgement) -> Option<Picture> {
     );
     let panel = Panel {
         title: String::new(),
-        x: Axis::linear("violation, in multiples of the size said to be detected"),
+        x: Axis::linear("violation over the size said to be detected"),
         y: Axis::linear("share judged violated"),
         series: vec![
             Series::new(

@@ -1,6 +1,7 @@
 //! Lines, marks and bands.
 
 use super::frame::{Area, Frame, Range, line, write};
+use super::label::{Crowd, Pixel, Spot};
 use super::{Drawn, FRAME, ink, marked};
 use crate::evidence::picture::{Line, Mark, Of, Panel, Rule, Series};
 use plotters::backend::SVGBackend;
@@ -43,15 +44,9 @@ fn draw_on(svg: &mut String, panel: &Panel) -> Drawn {
         stroke(&area, &frame, (&x, &y), series)?;
     }
     // on top, so that their names can be read
-    let low = ruled(Of::Y).any(|level| y.place(level).is_some_and(|share| share < 0.3));
+    let mut crowd = crowd(panel, &frame, (&x, &y));
     for rule in &panel.rules {
-        let crowd = Crowd {
-            low,
-            right: y
-                .place(rule.at)
-                .is_some_and(|at| crowded_right(panel, (&x, &y), at)),
-        };
-        draw_rule(&area, &frame, (&x, &y), rule, crowd)?;
+        draw_rule(&area, &frame, (&x, &y), rule, &mut crowd)?;
     }
     area.present()?;
     Ok(())
@@ -149,72 +144,95 @@ pub fn mark(area: &Area, at: (i32, i32), mark: Mark, colour: RGBColor) -> Drawn 
     Ok(())
 }
 
-/// Where something else stands already.
-#[derive(Clone, Copy)]
-struct Crowd {
-    /// Another level is named near the bottom.
-    low: bool,
-    /// Values come nearer to the level at its right end than at its left.
-    right: bool,
+/// What the series and levels of a panel go through.
+fn crowd(panel: &Panel, frame: &Frame, ranges: (&Range, &Range)) -> Crowd {
+    let mut crowd = Crowd::default();
+    for series in &panel.series {
+        let pixels = |values: &[Option<f64>]| -> Vec<Option<Pixel>> {
+            let at = series.x.iter().copied().zip(values.iter().copied());
+            at.map(|at| pixel(frame, ranges, at)).collect()
+        };
+        let [middle, low, high] = [&series.y, &series.low, &series.high].map(|v| pixels(v));
+        if series.style.line == Line::None {
+            middle.iter().flatten().for_each(|at| crowd.line(&[*at]));
+            let bars = low.into_iter().zip(high);
+            bars.filter_map(|(from, to)| Some([from?, to?]))
+                .for_each(|bar| crowd.line(&bar));
+            continue;
+        }
+        for values in [middle, low, high] {
+            for run in values.split(Option::is_none) {
+                crowd.line(&run.iter().filter_map(|p| *p).collect::<Vec<_>>());
+            }
+        }
+    }
+    for ends in panel.rules.iter().filter_map(|r| ends(frame, ranges, r)) {
+        crowd.line(&ends);
+    }
+    crowd
 }
 
-fn crowded_right(panel: &Panel, (x, y): (&Range, &Range), level: f64) -> bool {
-    let nearest = |side: std::ops::Range<f64>| {
-        let points = panel.series.iter().flat_map(|s| s.x.iter().zip(&s.y));
-        let gaps = points.filter_map(|(at, value)| {
-            let inside = side.contains(&x.place(*at)?);
-            inside.then_some((y.place((*value)?)? - level).abs())
-        });
-        gaps.fold(f64::INFINITY, f64::min)
-    };
-    nearest(0.65..1.1) < nearest(-0.1..0.35)
+/// The ends of a level's line, from the left or from the top.
+fn ends(frame: &Frame, (x, y): (&Range, &Range), rule: &Rule) -> Option<[Pixel; 2]> {
+    Some(match rule.of {
+        Of::Y => {
+            let at = frame.y(y.place(rule.at)?);
+            [(frame.left, at), (frame.right, at)]
+        }
+        Of::X => {
+            let at = frame.x(x.place(rule.at)?);
+            [(at, frame.top), (at, frame.bottom)]
+        }
+    })
+}
+
+/// Where the name of a level may stand: beside its line, the usual places first.
+fn spots(of: Of, [(left, top), (right, bottom)]: [Pixel; 2]) -> Vec<Spot> {
+    match of {
+        Of::Y => [(top - 2, VPos::Bottom), (top + 2, VPos::Top)]
+            .into_iter()
+            .flat_map(|(at, side)| {
+                [
+                    (right - 2, HPos::Right),
+                    (left + 3, HPos::Left),
+                    ((left + right) / 2, HPos::Center),
+                ]
+                .map(|(end, along)| ((end, at), (along, side)))
+            })
+            .collect(),
+        Of::X => [
+            (bottom - 4, VPos::Bottom),
+            (top + 2, VPos::Top),
+            ((top + 2 * bottom) / 3, VPos::Center),
+            ((2 * top + bottom) / 3, VPos::Center),
+        ]
+        .into_iter()
+        .flat_map(|(end, up)| {
+            [(left + 3, HPos::Left), (left - 3, HPos::Right)]
+                .map(|(at, side)| ((at, end), (side, up)))
+        })
+        .collect(),
+    }
 }
 
 fn draw_rule(
     area: &Area,
     frame: &Frame,
-    (x, y): (&Range, &Range),
+    ranges: (&Range, &Range),
     rule: &Rule,
-    crowd: Crowd,
+    crowd: &mut Crowd,
 ) -> Drawn {
-    let style = ShapeStyle::from(&FRAME).stroke_width(1);
-    match rule.of {
-        Of::Y => {
-            let Some(share) = y.place(rule.at) else {
-                return Ok(());
-            };
-            let at = frame.y(share);
-            line(area, (frame.left, at), (frame.right, at), style)?;
-            // beside the edge that is farther off
-            let (at, side) = match share > 0.9 {
-                true => (at + 2, VPos::Top),
-                false => (at - 2, VPos::Bottom),
-            };
-            let (end, along) = if crowd.right {
-                (frame.left + 3, HPos::Left)
-            } else {
-                (frame.right - 2, HPos::Right)
-            };
-            write(area, &rule.name, (end, at), (along, side), FRAME)
-        }
-        Of::X => {
-            let Some(share) = x.place(rule.at) else {
-                return Ok(());
-            };
-            let at = frame.x(share);
-            line(area, (at, frame.top), (at, frame.bottom), style)?;
-            let (at, side) = if share > 0.5 {
-                (at - 3, HPos::Right)
-            } else {
-                (at + 3, HPos::Left)
-            };
-            // at the end where no other level is named
-            let (end, up) = if crowd.low {
-                (frame.top, VPos::Top)
-            } else {
-                (frame.bottom - 4, VPos::Bottom)
-            };
-            write(area, &rule.name, (at, end), (side, up), FRAME)
-        }
+    let Some(ends) = ends(frame, ranges, rule) else {
+        return Ok(());
+    };
+    line(
+        area,
+        ends[0],
+        ends[1],
+        ShapeStyle::from(&FRAME).stroke_width(1),
+    )?;
+    match crowd.place(&rule.name, frame, &spots(rule.of, ends)) {
+        Some((at, side)) => write(area, &rule.name, at, side, FRAME),
+        None => Ok(()),
     }
 }

@@ -6,6 +6,7 @@
 mod bars;
 mod curves;
 mod frame;
+mod label;
 mod map;
 
 use crate::evidence::picture::{Kind, Line, Mark, Panel, Picture, Series, Style};

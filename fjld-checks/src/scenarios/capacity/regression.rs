@@ -1,11 +1,13 @@
 //! Linear regression in given features, with `C` in closed form.
 //!
-//! The loss of an example is half its squared residual, `l_i = r_i^2/2` with `r_i = phi_i.theta - y_i`, so that its gradient is
-//! `g_i = r_i phi_i`, and with all `n` examples as the population
+//! The loss of an example is half its squared residual, `$l_i = r_i^2/2$` with `$r_i = \phi_i \cdot \theta - y_i$`, so that its gradient
+//! is `$g_i = r_i \phi_i$`, and with all `n` examples as the population, at batch 1,
 //!
-//! ```text
-//! mu = Phi' r / n,    Tr D = (1/n) sum_i r_i^2 |phi_i|^2 - |mu|^2,    C = |mu|^2 / Tr D    (batch 1; C(B) = B C)
+//! ```math
+//! \mu = \frac1n \Phi' r, \qquad \Tr D = \frac1n \sum_i r_i^2 |\phi_i|^2 - |\mu|^2, \qquad C = \frac{|\mu|^2}{\Tr D}
 //! ```
+//!
+//! and `$C(B) = B \, C$` at batch `B`.
 //!
 //! A residual is a difference of numbers as large as `s_i = sum_j |phi_ij theta_j| + |y_i|` and is known to some `(n + p) eps s_i`
 //! (a sum of `p` products, behind a solution of `n` equations by backward stable means; Higham 2002, chapters 3 and 20). Where `Tr D` is
