@@ -190,7 +190,15 @@ fn read(&(name, provenance, lines): &Files) -> Result<Recording> {
 }
 
 /// A recording of this scenario, whose file has this text.
-fn taken_from(scenario: &Scenario, text: &str, provenance: &str, lines: &str) -> Result<Recording> {
+///
+/// # Errors
+/// When its lines or its scenario are not those that it was made with, or a line is none.
+pub fn taken_from(
+    scenario: &Scenario,
+    text: &str,
+    provenance: &str,
+    lines: &str,
+) -> Result<Recording> {
     let name = scenario.name();
     let refuse = |what: String| Error::input(format!("the recording of \"{name}\": {what}"));
     let provenance: Provenance =

@@ -62,6 +62,9 @@ pub struct Work<'a> {
     pub data: Option<&'a Path>,
 }
 
+/// More runs than any experiment has; each takes some room before the first is made.
+pub const MOST_SEEDS: u64 = 10_000;
+
 /// What a study does at each tier.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -85,7 +88,9 @@ impl Tiers {
             let name = tier.name();
             let wrong = match self.0.get(&tier) {
                 None => "is missing; it must be there, with seeds and time_budget",
-                Some(Share { seeds: 0, .. }) => "has 0 seeds; it must have at least 1",
+                Some(Share { seeds, .. }) if !(1..=MOST_SEEDS).contains(seeds) => {
+                    &format!("has {seeds} seeds; it must have 1 to {MOST_SEEDS}")
+                }
                 Some(_) => continue,
             };
             return Err(Error::input(format!("{origin}: tiers.{name} {wrong}")));
