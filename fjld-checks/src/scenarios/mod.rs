@@ -33,7 +33,7 @@ pub mod training;
 
 pub use models::mlp;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, parsers_words, printable};
 use data::folder::DataSet;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -127,7 +127,7 @@ pub fn parse(text: &str, origin: &str) -> Result<Scenario> {
     if head.schema != SCHEMA {
         return Err(Error::input(format!(
             "{origin}: schema is \"{}\"; this program reads \"{SCHEMA}\"",
-            head.schema
+            printable(&head.schema)
         )));
     }
     refuse_vast(&from_toml(text, origin)?, "", origin)?;
@@ -136,7 +136,8 @@ pub fn parse(text: &str, origin: &str) -> Result<Scenario> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if !name.chars().all(plain) || name.starts_with('.') || !(1..=100).contains(&name.len()) {
         return Err(Error::input(format!(
-            "{origin}: name is {name:?}; files are called by it, so that accepted are 1 to 100 letters, digits and - _ . without a point in front"
+            "{origin}: name is {:?}; files are called by it, so that accepted are 1 to 100 letters, digits and - _ . without a point in front",
+            printable(name)
         )));
     }
     Ok(scenario)
@@ -166,7 +167,8 @@ fn of_kind(kind: &str, text: &str, origin: &str) -> Result<Scenario> {
                 let kinds = ["training", "gaussian", "reparameterization"].into_iter();
                 let kinds: Vec<&str> = kinds.chain(studies).collect();
                 Err(Error::input(format!(
-                    "{origin}: kind is \"{other}\"; accepted are {}",
+                    "{origin}: kind is \"{}\"; accepted are {}",
+                    printable(other),
                     kinds.join(", ")
                 )))
             }
@@ -182,7 +184,8 @@ const LARGEST: u64 = 10_000_000;
 fn refuse_vast(value: &toml::Value, key: &str, origin: &str) -> Result<()> {
     let refuse = |number: &dyn std::fmt::Display, accepted: String| {
         Err(Error::input(format!(
-            "{origin}: {key} is {number}; it must be {accepted}"
+            "{origin}: {} is {number}; it must be {accepted}",
+            printable(key)
         )))
     };
     match value {
@@ -206,7 +209,7 @@ fn from_toml<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T> {
         let before = &text[..error.span().map_or(0, |s| s.start).min(text.len())];
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
-        let message = error.message().trim().replace('\n', "; ");
+        let message = parsers_words(&error.message().trim().replace('\n', "; "));
         Error::input(format!("{origin}, line {line}, column {column}: {message}"))
     })
 }

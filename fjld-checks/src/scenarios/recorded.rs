@@ -8,7 +8,7 @@ use super::evidence::{Evidence, Line};
 use super::measurement::{Estimator, Unit, Value};
 use super::store::hex;
 use super::{Scenario, shipped};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, parsers_words, printable};
 use crate::files::write_whole;
 use crate::tier::Tier;
 use serde::{Deserialize, Serialize};
@@ -202,7 +202,7 @@ pub fn taken_from(
     let name = scenario.name();
     let refuse = |what: String| Error::input(format!("the recording of \"{name}\": {what}"));
     let provenance: Provenance =
-        serde_json::from_str(provenance).map_err(|e| refuse(e.to_string()))?;
+        serde_json::from_str(provenance).map_err(|e| refuse(parsers_words(&e)))?;
     if provenance.lines_sha256 != hex(&Sha256::digest(lines)) {
         return Err(refuse("its lines are not those that were recorded".into()));
     }
@@ -229,8 +229,10 @@ pub fn taken_from(
 fn curves(lines: &str) -> Result<Vec<Curve>> {
     let mut curves: Vec<Curve> = Vec::new();
     for text in lines.lines() {
-        let line: Line =
-            serde_json::from_str(text).map_err(|e| Error::input(format!("{text}: {e}")))?;
+        let line: Line = serde_json::from_str(text).map_err(|e| {
+            let (text, why) = (printable(text), parsers_words(&e));
+            Error::input(format!("{text}: {why}"))
+        })?;
         let item = Item {
             seed: line.seed,
             control: line.control.as_deref().map(Control::named).transpose()?,

@@ -4,7 +4,7 @@
 //! line in [`super::shipped`].
 
 use super::data::folder::DataSet;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, parsers_words, printable};
 use crate::evidence::picture::Picture;
 use crate::tier::Tier;
 use fjld_core::rng::Seed;
@@ -120,7 +120,10 @@ pub fn line<T: Serialize>(row: &T) -> String {
 /// When a line is no such row.
 pub fn rows<T: DeserializeOwned>(lines: &[String]) -> Result<Vec<T>> {
     let row = |line: &String| {
-        serde_json::from_str(line).map_err(|e| Error::input(format!("the row {line}: {e}")))
+        serde_json::from_str(line).map_err(|e| {
+            let (line, why) = (printable(line), parsers_words(&e));
+            Error::input(format!("the row {line}: {why}"))
+        })
     };
     lines.iter().map(row).collect()
 }

@@ -84,6 +84,61 @@ const WORDS: &[&str] = &[
     "[4611686018427387904,4]",
 ];
 
+/// Numbers at the ends of what numbers can be, and ordinary ones.
+const NUMBERS: &[&str] = &[
+    "0",
+    "1",
+    "2",
+    "3",
+    "10",
+    "64",
+    "1000",
+    "0.5",
+    "1.0",
+    "1e-9",
+    "5e-324",
+    "1e-308",
+    "1e-16",
+    "1e16",
+    "1e300",
+    "1.7976931348623157e308",
+    "255",
+    "65536",
+    "4294967296",
+    "9007199254740993",
+    "1152921504606846976",
+    "9223372036854775807",
+    "18446744073709551615",
+    "18446744073709551616",
+];
+
+/// Texts that break out of names, lines, pages and tables.
+const TEXTS: &[&str] = &[
+    "",
+    "a",
+    "../x",
+    "/",
+    ".",
+    "\u{e9}\u{1f600}",
+    "\\u0000",
+    "\\n",
+    "\\u001b[2J",
+    "\\\\",
+    "<script>",
+    "</td>|`",
+    "{{ x }}",
+    "nan",
+    "quick",
+    "full",
+    "digits",
+    "violated",
+    "holds",
+    "refuted",
+    "verified",
+    "example",
+    "token",
+];
+
 /// Bytes that headers are made of, and some that they are not.
 const BYTES: &[u8] = b"0123456789{}[]()'\",:<>f=#\\\n\r\t .-+eE_\0\x01\x7f\x80\xc3\xe2\xf0\xff";
 
@@ -106,11 +161,11 @@ impl<'a> Damage<'a> {
         }
     }
 
-    /// With one to six damages, and every other time with the lengths that its header states put right again, so that the damage is
-    /// found farther in.
+    /// With one damage every other time, and seldom with more than a few; every other time with the lengths that its header states put right
+    /// again: what is little damaged is read farther.
     pub fn done(mut self) -> Vec<u8> {
-        for _ in 0..self.generator.random_range(1..=6) {
-            match self.generator.random_range(0..12) {
+        loop {
+            match self.generator.random_range(0..20) {
                 0 => self.byte(),
                 1 => self.insert_byte(),
                 2 => self.cut(),
@@ -120,9 +175,14 @@ impl<'a> Damage<'a> {
                 6 => self.drop_line(),
                 7 => self.repeat_line(),
                 8 => self.nest(),
-                _ => self.word(),
+                9 | 10 => self.word(),
+                11..=16 => self.number(),
+                _ => self.quoted(),
             }
             self.bytes.truncate(LONGEST);
+            if self.generator.random() {
+                break;
+            }
         }
         if self.generator.random() {
             self.put_lengths_right();
@@ -235,6 +295,42 @@ impl<'a> Damage<'a> {
         let end = length.map_or(self.bytes.len(), |length| start + length);
         let word = WORDS[self.generator.random_range(0..WORDS.len())];
         self.bytes.splice(start..end, word.bytes());
+    }
+
+    /// A number gives way to another one, so that the file is still of its form.
+    fn number(&mut self) {
+        let at = self.place();
+        let is_digit = |b: &u8| b.is_ascii_digit();
+        let Some(start) = self.bytes[at..].iter().position(is_digit) else {
+            return;
+        };
+        let start = at + start;
+        let is_number = |b: &u8| b.is_ascii_digit() || b".eE+-".contains(b);
+        let length = self.bytes[start..].iter().position(|b| !is_number(b));
+        let end = length.map_or(self.bytes.len(), |length| start + length);
+        let number = NUMBERS[self.generator.random_range(0..NUMBERS.len())];
+        self.bytes.splice(start..end, number.bytes());
+    }
+
+    /// A text between quotation marks gives way to another one, or to one of the same file.
+    fn quoted(&mut self) {
+        let Some(stretch) = self.quotation() else {
+            return;
+        };
+        let other = self.quotation().map(|other| self.bytes[other].to_vec());
+        let text = match (self.generator.random(), other) {
+            (true, Some(other)) => other,
+            _ => TEXTS[self.generator.random_range(0..TEXTS.len())].into(),
+        };
+        self.bytes.splice(stretch, text);
+    }
+
+    /// What stands between two quotation marks.
+    fn quotation(&mut self) -> Option<std::ops::Range<usize>> {
+        let at = self.place();
+        let start = at + 1 + self.bytes[at..].iter().position(|&b| b == b'"')?;
+        let length = self.bytes[start..].iter().position(|&b| b == b'"')?;
+        Some(start..start + length)
     }
 
     fn put_lengths_right(&mut self) {

@@ -223,6 +223,7 @@ fn whatever_a_file_holds_its_reader_ends_soon_in_bounded_memory_with_a_result_or
             start.elapsed().as_secs_f64()
         );
     }
+    assert!(found.is_empty(), "{}", found.join("\n"));
     println!(
         "{done} executions from seed {root}: no panic, no hang, memory as the input explains, every refusal a sentence"
     );
