@@ -363,6 +363,8 @@ fn report(args: ReportArgs) -> Result<Exit> {
     let all = claims::all();
     let binding = args.document.as_deref().map(Binding::of).transpose()?;
     let _held = hold(&args.out)?;
+    // one that is none is refused before the work, not after it
+    Ledger::read(&args.out.join(nights::FILE))?;
     let root_seed = if args.fresh { fresh_seed()? } else { args.seed };
     let budget: Budget = claims::budget(&all);
     say!(

@@ -359,7 +359,7 @@ mod tests {
     #[test]
     fn deep_nesting_and_torn_characters_are_refused_in_words() {
         let deep = format!("{DIGITS}deep = {}", "[".repeat(100_000));
-        assert!(refusal(&deep).contains("recursion limit"));
+        assert!(refusal(&deep).contains("recursion"));
         // the place of an error may lie inside a character
         for text in ["a = \u{e9}", "\u{e9}\u{1f600} = = 1", "kind = \"\u{1f600}"] {
             assert!(refusal(text).starts_with("some.toml, line 1, column "));

@@ -6,6 +6,7 @@
 //! (`FJLD_EXECUTIONS`, `FJLD_SEED`, `FJLD_READER`); `cargo test` a few thousand.
 
 mod damage;
+mod good;
 mod readers;
 
 use damage::Damage;

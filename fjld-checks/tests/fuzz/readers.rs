@@ -2,6 +2,7 @@
 //! added gets its entry here.
 
 use super::damage::Form;
+use super::good::{norms, npy_files, rows, safetensors_files};
 use super::{Read, refused};
 use fjld_checks::audit::{self, Options};
 use fjld_checks::compare::compare;
@@ -120,61 +121,6 @@ fn text_of(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))
 }
 
-fn npy_files() -> Vec<Vec<u8>> {
-    let file = |descr: &str, shape: &str, version: u8, data: &[u8]| {
-        let header =
-            format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
-        let mut bytes = b"\x93NUMPY".to_vec();
-        bytes.extend([version, 0]);
-        match version {
-            1 => bytes.extend((header.len() as u16).to_le_bytes()),
-            _ => bytes.extend((header.len() as u32).to_le_bytes()),
-        }
-        bytes.extend(header.bytes());
-        bytes.extend(data);
-        bytes
-    };
-    let doubles: Vec<u8> = (0..8)
-        .flat_map(|i| f64::from(i * i).to_le_bytes())
-        .collect();
-    let singles: Vec<u8> = (0..6)
-        .flat_map(|i| (i as f32).exp().to_be_bytes())
-        .collect();
-    vec![
-        file("<f8", "(4, 2)", 1, &doubles),
-        file(">f4", "(3, 2)", 1, &singles),
-        file("<f8", "(2, 4)", 2, &doubles),
-        file("<f4", "(2, 3)", 3, &singles),
-    ]
-}
-
-fn safetensors_files() -> Vec<Vec<u8>> {
-    let file = |json: &str, data: usize| {
-        let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
-        bytes.extend(json.bytes());
-        bytes.extend((0..data).map(|i| (i * 37 % 60) as u8));
-        bytes
-    };
-    vec![
-        file(
-            r#"{"g":{"dtype":"F32","shape":[4,2],"data_offsets":[0,32]}}"#,
-            32,
-        ),
-        file(
-            r#"{"__metadata__":{"format":"pt"},"g":{"dtype":"F64","shape":[2,2],"data_offsets":[0,32]}}"#,
-            32,
-        ),
-        file(
-            r#"{"g":{"dtype":"BF16","shape":[3,2],"data_offsets":[0,12]}}"#,
-            12,
-        ),
-        file(
-            r#"{"g":{"dtype":"F16","shape":[2,3],"data_offsets":[0,12]}}   "#,
-            12,
-        ),
-    ]
-}
-
 fn samples(path: &Path) -> Result<()> {
     let measured = measure(&measure::Options {
         files: vec![path.to_owned()],
@@ -186,16 +132,6 @@ fn samples(path: &Path) -> Result<()> {
     let json = serde_json::to_value(&measured).map_err(refused)?;
     assert!(json["dimension"].is_u64() && !measured.to_string().is_empty());
     Ok(())
-}
-
-fn norms() -> Vec<Vec<u8>> {
-    [
-        "step,small_batch,big_batch,small_norm2,big_norm2\n1,8,64,3.5,1.25\n2,8,64,3.25,1.5\n3,8,64,4,1\n",
-        "small_batch,big_batch,small_norm2,big_norm2\n1,2,1e-3,1e-4\n\n1,2,2e-3,3e-4\n",
-        "{\"small_batch\":8,\"big_batch\":64,\"small_norm2\":3.5,\"big_norm2\":1.25}\n{\"small_batch\":8,\"big_batch\":64,\"small_norm2\":3,\"big_norm2\":1}\n",
-    ]
-    .map(|text| text.as_bytes().to_vec())
-    .to_vec()
 }
 
 fn two_batch(path: &Path) -> Result<()> {
@@ -337,22 +273,6 @@ fn recording(path: &Path) -> Result<()> {
 fn quantisation() -> Result<Scenario> {
     let place = "scenarios/quantisation.toml";
     scenarios::parse(&text_of(&repository(place))?, place)
-}
-
-/// As that study writes them.
-fn rows() -> Vec<u8> {
-    let row = |seed, chart, weights, c| {
-        format!(
-            "{{\"seed\":{seed},\"chart\":{chart},\"weights\":{weights},\"c\":{c},\"accuracy\":0.875}}\n"
-        )
-    };
-    let rows = [
-        row(0, 0, "\"float\"", "0.0125"),
-        row(0, 0, "{\"rounded\":4}", "0.0115"),
-        row(0, 1, "{\"noisy\":4}", "null"),
-        row(1, 0, "\"float\"", "0.5"),
-    ];
-    rows.concat().into_bytes()
 }
 
 /// What people are shown of the rows of a study.
