@@ -39,3 +39,40 @@ impl From<candle_core::Error> for Error {
         Self::Input(format!("candle: {error}"))
     }
 }
+
+/// Text out of a file, fit for an error message: no control characters, and not too long.
+pub fn printable(text: &str) -> String {
+    shortened(text, 160)
+}
+
+/// The same with more room: for the words of a parser, which quote the file and go on with what is accepted.
+pub fn parsers_words(error: &impl std::fmt::Display) -> String {
+    shortened(&error.to_string(), 600)
+}
+
+fn shortened(text: &str, longest: usize) -> String {
+    let mut shown: String = text
+        .chars()
+        .take(longest)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if text.chars().nth(longest).is_some() {
+        shown.push_str("...");
+    }
+    shown.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_out_of_a_file_is_shown_on_one_line_and_not_whole_where_it_is_long() {
+        assert_eq!(printable("a\u{1b}[2J\nb\n"), "a [2J b");
+        assert_eq!(
+            printable(&"x".repeat(200)),
+            format!("{}...", "x".repeat(160))
+        );
+        assert_eq!(parsers_words(&"x".repeat(600)), "x".repeat(600));
+    }
+}

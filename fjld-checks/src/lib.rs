@@ -3,6 +3,8 @@
 //! A scenario ([`scenarios`]) gives runs and draws; the checks of a claim ([`claims`]) examine them and leave records ([`evidence`]);
 //! [`verdict`] judges the records; [`report`] shows them. `fjld_core` does the measuring and knows of none of this.
 
+#![deny(clippy::print_stderr)]
+
 pub mod audit;
 pub mod baseline;
 pub mod claims;
@@ -19,6 +21,7 @@ pub mod plan_samples;
 pub mod recorded;
 pub mod replay;
 pub mod report;
+mod say;
 pub mod scenarios;
 pub mod spent;
 pub mod sweep;

@@ -1,5 +1,7 @@
 //! The command line.
 
+#![deny(clippy::print_stderr)]
+
 use clap::{Args, Parser, Subcommand};
 use fjld_checks::audit::{self, ROOT_SEED};
 use fjld_checks::claims;
@@ -7,7 +9,7 @@ use fjld_checks::device::DeviceName;
 use fjld_checks::document::Binding;
 use fjld_checks::error::{Error, Result};
 use fjld_checks::evidence::ledger::Budget;
-use fjld_checks::files::write_whole;
+use fjld_checks::files::{hold, write_whole};
 use fjld_checks::nights::{self, Ledger};
 use fjld_checks::plan_samples::{self, parse_half_width, plan_samples};
 use fjld_checks::recorded::{calibration, judge, subjects};
@@ -18,7 +20,7 @@ use fjld_checks::scenarios::recorded;
 use fjld_checks::scenarios::store::{RunStore, whole_lines};
 use fjld_checks::scenarios::{self, Scenario};
 use fjld_checks::tier::Tier;
-use fjld_checks::{interrupt, threads, view};
+use fjld_checks::{interrupt, say, threads, view};
 use fjld_core::rng::Seed;
 use rand::TryRng;
 use std::io::Write;
@@ -288,7 +290,7 @@ fn main() -> ExitCode {
     let exit = match cli.execute() {
         Ok(exit) => exit,
         Err(error) => {
-            eprintln!("error: {error}");
+            say!("error: {error}");
             match error {
                 Error::Input(_) => Exit::BadInput,
                 Error::Interrupted => Exit::Interrupted,
@@ -365,11 +367,16 @@ fn to_json(value: &impl serde::Serialize) -> String {
 fn report(args: ReportArgs) -> Result<Exit> {
     let start = Instant::now();
     args.shared.check()?;
+    // before the folder is made: a name that is none leaves nothing behind
+    audit::choose(&args.claim)?;
     let all = claims::all();
     let binding = args.document.as_deref().map(Binding::of).transpose()?;
+    let _held = hold(&args.out)?;
+    // one that is none is refused before the work, not after it
+    Ledger::read(&args.out.join(nights::FILE))?;
     let root_seed = if args.fresh { fresh_seed()? } else { args.seed };
     let budget: Budget = claims::budget(&all);
-    eprintln!(
+    say!(
         "root seed {root_seed}, tier {}; any false alarm with a chance of at most {}, of which {} stochastic checks take {:.4}",
         args.tier.name(),
         budget.false_alarm,
@@ -378,7 +385,7 @@ fn report(args: ReportArgs) -> Result<Exit> {
     );
     let broken = binding.as_ref().is_some_and(|binding| !binding.is_whole());
     if let Some(binding) = &binding {
-        eprint!("{binding}");
+        say!("{}", binding.to_string().trim_end());
     }
     let mut audit = audit::run(&audit::Options {
         tier: args.tier,
@@ -396,7 +403,7 @@ fn report(args: ReportArgs) -> Result<Exit> {
     audit.runs.write(&args.out)?;
     let spent = audit.runs.spent();
     for complaint in spent.iter().filter_map(|(name, s)| s.complaint(name)) {
-        eprintln!("note: {complaint}");
+        say!("note: {complaint}");
     }
     let provenance = Provenance::of(&json, start.elapsed(), spent);
     let shown = serde_json::to_value(&provenance).expect("plain numbers and names");
@@ -406,8 +413,9 @@ fn report(args: ReportArgs) -> Result<Exit> {
         provenance.to_json().as_bytes(),
     )?;
     write_whole(&args.out.join("report.json"), json.as_bytes())?;
+    audit.runs.forget();
     print(&if args.json { json } else { terminal(report) })?;
-    eprintln!(
+    say!(
         "written to {} in {:.0} s",
         args.out.display(),
         start.elapsed().as_secs_f64()
@@ -424,7 +432,7 @@ fn add_night(report: &mut Report, path: &Path, fresh: bool) -> Result<()> {
         None => return Ok(()),
     };
     if ledger.torn > 0 {
-        eprintln!(
+        say!(
             "{} ends in {} bytes of an unfinished line, which are dropped",
             path.display(),
             ledger.torn
@@ -439,15 +447,15 @@ fn add_night(report: &mut Report, path: &Path, fresh: bool) -> Result<()> {
 
 fn judge_exit(report: &Report, document_differs: bool) -> Exit {
     if report.baseline_failed() {
-        eprintln!("the suite's own baseline failed: no verdict counts");
+        say!("the suite's own baseline failed: no verdict counts");
         return Exit::BaselineFailed;
     }
     let differences = pins::differences(report);
     for difference in &differences {
-        eprintln!("differs from its pin: {difference}");
+        say!("differs from its pin: {difference}");
     }
     if document_differs {
-        eprintln!("the document is not as it was read: see `claims --document`");
+        say!("the document is not as it was read: see `claims --document`");
     }
     done_if(differences.is_empty() && !document_differs)
 }
@@ -470,7 +478,7 @@ fn list_claims(args: &ClaimsArgs) -> Result<Exit> {
     let Some(binding) = binding else {
         return Ok(Exit::Done);
     };
-    eprint!("{binding}");
+    say!("{}", binding.to_string().trim_end());
     Ok(done_if(binding.is_whole()))
 }
 
@@ -505,6 +513,7 @@ fn run(args: &RunArgs) -> Result<Exit> {
     // read once: what is recorded as the scenario must be what was run
     let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
     let scenario = scenarios::parse(&text, &path.display().to_string())?;
+    let _held = hold(&args.out)?;
     let mut runs = run_store(args)?;
     let (lines, shown) = match &scenario {
         Scenario::Gaussian(_) | Scenario::Reparameterization(_) if args.record.is_some() => {
@@ -522,15 +531,15 @@ fn run(args: &RunArgs) -> Result<Exit> {
             return written_to(&args.out);
         }
         Scenario::Study(study) => {
-            eprintln!("root seed {}, tier {}", args.seed, args.tier.name());
+            say!("root seed {}, tier {}", args.seed, args.tier.name());
             runs.run_study(study.as_ref())?;
             let rows = runs.lines(study.name());
             (whole_lines(rows), study.table(rows)?)
         }
         Scenario::Training(training) => {
-            eprintln!("root seed {}, tier {}", args.seed, args.tier.name());
+            say!("root seed {}, tier {}", args.seed, args.tier.name());
             if let Some(rate) = training.entropy_rate() {
-                eprintln!("the language leaves {rate:.4} nats open a character");
+                say!("the language leaves {rate:.4} nats open a character");
             }
             runs.run(training)?;
             let evidence = runs.get(&training.name)?;
@@ -549,13 +558,15 @@ fn run(args: &RunArgs) -> Result<Exit> {
     provenance.write(&lines, &args.out.join("evidence"))?;
     if let Some(folder) = &args.record {
         provenance.record(&lines, folder)?;
-        eprintln!("recorded in {}", folder.display());
+        say!("recorded in {}", folder.display());
     }
     runs.write(&args.out)?;
+    runs.forget();
     for (name, spent) in runs.spent() {
-        eprintln!(
+        say!(
             "{name} took {:.1} core-seconds; its file states {}",
-            spent.core_seconds, spent.budget
+            spent.core_seconds,
+            spent.budget
         );
     }
     print(&if args.json { lines } else { shown })?;
@@ -563,7 +574,7 @@ fn run(args: &RunArgs) -> Result<Exit> {
 }
 
 fn written_to(folder: &Path) -> Result<Exit> {
-    eprintln!("written to {}", folder.display());
+    say!("written to {}", folder.display());
     Ok(Exit::Done)
 }
 
@@ -612,7 +623,7 @@ fn calibrate(args: &CalibrateArgs) -> Result<Exit> {
         claims: &args.claim,
         out: &args.out,
     };
-    let calibration = calibration::run(&options, |entry| eprintln!("{entry}"))?;
+    let calibration = calibration::run(&options, |entry| say!("{entry}"))?;
     let often = calibration.checks.iter().filter(|c| c.alarms_too_often());
     let (all, often) = (calibration.checks.len(), often.count());
     print(&format!(
@@ -630,7 +641,7 @@ fn judge_checks(args: &JudgeArgs) -> Result<Exit> {
         claims: &args.claim,
         out: &args.out,
     };
-    let judgement = judge::run(&options, |entry| eprintln!("{entry}"))?;
+    let judgement = judge::run(&options, |entry| say!("{entry}"))?;
     let broken = judgement.checks.iter().filter(|c| !c.keeps_its_promise());
     let (all, broken) = (judgement.checks.len(), broken.count());
     print(&format!(

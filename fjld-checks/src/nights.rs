@@ -17,7 +17,7 @@
 //! Two promises are bet against. Alarms in the planted truth are false for certain: they speak against the check. Alarms in the real
 //! world are false if the statement holds: they speak against the statement.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, parsers_words, printable};
 use crate::evidence::Outcome;
 use crate::files::write_whole;
 use crate::report::Report;
@@ -158,10 +158,14 @@ impl Ledger {
                     "line {number} of {name} {why}; accepted are lines of {SCHEMA:?} as `report --fresh` writes them"
                 ))
             };
-            let line: Line = serde_json::from_str(line)
-                .map_err(|error| refused(format!("is no line of a ledger: {error}")))?;
+            let line: Line = serde_json::from_str(line).map_err(|error| {
+                refused(format!("is no line of a ledger: {}", parsers_words(&error)))
+            })?;
             if line.schema != SCHEMA {
-                return Err(refused(format!("has the schema {:?}", line.schema)));
+                return Err(refused(format!(
+                    "has the schema {:?}",
+                    printable(&line.schema)
+                )));
             }
             if !(line.false_alarm > 0.0 && line.false_alarm < 1.0) {
                 return Err(refused(format!(

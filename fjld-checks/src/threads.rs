@@ -43,7 +43,7 @@ pub fn settle(asked: Option<u16>) -> Option<ExitCode> {
 fn pool(threads: usize) -> Option<ExitCode> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
     if let Err(error) = pool.build_global() {
-        eprintln!("note: no pool of {threads} threads could be built: {error}");
+        crate::say!("note: no pool of {threads} threads could be built: {error}");
     }
     None
 }
@@ -52,7 +52,7 @@ fn pool(threads: usize) -> Option<ExitCode> {
 #[cfg(unix)]
 fn run(again: &mut Command) -> Option<ExitCode> {
     let error = std::os::unix::process::CommandExt::exec(again);
-    eprintln!(
+    crate::say!(
         "note: this program could not start itself with {CANDLE} set, and is slower for it: {error}"
     );
     None

@@ -341,67 +341,6 @@ fn a_reader_that_closes_early_is_no_error() {
     assert_eq!(output.status.code(), Some(0));
 }
 
-/// Starts a command that writes to `to`, kills it (signal 9) once it has kept something there, and lets it run to its end.
-#[cfg(unix)]
-fn killed_and_resumed(arguments: &[&str], to: &str) {
-    let mut child = command(arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
-    let kept = Path::new(to).join("unfinished");
-    let finished = || std::fs::read_dir(&kept).map_or(0, Iterator::count);
-    while finished() == 0 {
-        assert!(
-            child.try_wait().expect("it runs").is_none(),
-            "it ended before it could be killed"
-        );
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    child.kill().expect("it runs");
-    child.wait().expect("it was killed");
-    assert!(finished() > 0, "what was finished is kept");
-    assert!(!Path::new(to).join("report.json").exists());
-    let again = fjld(arguments);
-    assert_ne!(again.status.code(), Some(2));
-    assert!(!kept.exists());
-}
-
-/// A scenario of three seconds.
-#[test]
-#[cfg(unix)]
-fn a_killed_run_and_a_killed_report_go_on_to_the_bytes_of_whole_ones() {
-    let out = folder();
-    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/digits-mlp.toml");
-    let run = |to: &str| ["run", scenario, "--tier", "quick", "--out", to].map(str::to_owned);
-    let claim = "phase-precedes-accuracy";
-    let report =
-        |to: &str| ["report", "--claim", claim, "--tier", "quick", "--out", to].map(str::to_owned);
-    let same = |name: &str, arguments: &dyn Fn(&str) -> Vec<String>, files: &[&str]| {
-        let [whole, broken] =
-            ["whole", "broken"].map(|how| path_in(&out, &format!("{name}-{how}")));
-        let of = |to: &str| -> Vec<String> { arguments(to) };
-        let words = of(&whole);
-        fjld(&words.iter().map(String::as_str).collect::<Vec<_>>());
-        let words = of(&broken);
-        killed_and_resumed(
-            &words.iter().map(String::as_str).collect::<Vec<_>>(),
-            &broken,
-        );
-        for file in files {
-            let both = [&whole, &broken].map(|to| text_of(&Path::new(to).join(file)));
-            assert!(both[0] == both[1], "{name}: {file} has other bytes");
-        }
-    };
-    let evidence = "evidence/digits-mlp.jsonl";
-    same("run", &|to| run(to).to_vec(), &[evidence]);
-    same(
-        "report",
-        &|to| report(to).to_vec(),
-        &["report.json", "report.md", evidence],
-    );
-}
-
 #[test]
 fn a_recording_is_written_with_its_provenance_and_the_spent_time_is_told() {
     let out = folder();

@@ -4,6 +4,7 @@ use super::super::{Exit, ReportArgs, RunArgs, SharedArgs, print, report, to_json
 use clap::Args;
 use fjld_checks::audit::ROOT_SEED;
 use fjld_checks::error::{Error, Result};
+use fjld_checks::files::{hold, share};
 use fjld_checks::scenarios::store::{RunStore, WorkItem};
 use fjld_checks::sweep;
 use fjld_checks::tier::Tier;
@@ -60,6 +61,8 @@ pub fn plan(args: &PlanArgs) -> Result<Exit> {
 pub fn run_item(id: &str, args: &RunArgs) -> Result<Exit> {
     let runs = store(args.tier, args.seed, &args.shared, Some(args.out.clone()))?;
     let item = sweep::find(&runs, id)?;
+    // several pieces may be done into one folder at once, each into a file of its own
+    let _shared = share(&args.out)?;
     runs.work(&item)?;
     let kept = item.kept_in(&args.out);
     print(&format!("{}\n", kept.display()))?;
@@ -79,7 +82,9 @@ pub fn merge(args: MergeArgs) -> Result<Exit> {
     }
     let runs = store(own.tier, own.seed, &own.shared, None)?;
     let items = sweep::plan(&runs, &own.claim)?;
+    let held = hold(&own.out)?;
     let missing = sweep::merge(&items, &folders, &own.out)?;
+    drop(held);
     if !missing.is_empty() {
         let names: Vec<String> = missing
             .iter()

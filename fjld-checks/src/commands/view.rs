@@ -3,7 +3,7 @@
 use super::super::{Exit, print};
 use clap::Args;
 use fjld_checks::error::{Error, Result};
-use fjld_checks::files::write_whole;
+use fjld_checks::files::{hold, write_whole};
 use fjld_checks::report::{self, Report, explain, html, markdown};
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,7 @@ pub fn view(args: &ViewArgs) -> Result<Exit> {
     let provenance = std::fs::read(beside.join("provenance.json")).ok();
     let provenance = provenance.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let folder = args.out.as_deref().unwrap_or(beside);
+    let _held = hold(folder)?;
     write(&report, provenance.as_ref(), folder)?;
     print(&format!("{}\n", folder.join("report.html").display()))?;
     Ok(Exit::Done)

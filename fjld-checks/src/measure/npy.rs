@@ -3,8 +3,8 @@
 //! `npyz` parses it, after checks that keep out what its parser is not made for: it recurses with the nesting of brackets, tries
 //! alternatives again at every level, and does arithmetic on numbers of any length.
 
-use super::samples::{Encoding, Layout, printable};
-use crate::error::{Error, Result};
+use super::samples::{Encoding, Layout};
+use crate::error::{Error, Result, printable};
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar};
 use std::fs::File;
 use std::io::Read;

@@ -3,8 +3,8 @@
 //! The `safetensors` crate checks what the JSON says of the tensors against itself; checked here is what it says against the file.
 //! Only the header is read into memory.
 
-use super::samples::{Encoding, Layout, printable};
-use crate::error::{Error, Result};
+use super::samples::{Encoding, Layout};
+use crate::error::{Error, Result, printable};
 use ::safetensors::tensor::{Dtype, Metadata};
 use std::fs::File;
 use std::io::Read;

@@ -385,17 +385,3 @@ impl From<FromBf16> for f64 {
 impl Sample for FromBf16 {
     const RESOLUTION: f64 = 1.0 / 128.0;
 }
-
-/// Text out of a file, fit for an error message: no control characters, and not too long.
-pub(super) fn printable(text: &str) -> String {
-    const LONGEST: usize = 160;
-    let mut shown: String = text
-        .chars()
-        .take(LONGEST)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push_str("...");
-    }
-    shown.trim_end().to_owned()
-}

@@ -4,7 +4,7 @@
 //! The log is CSV with a header, or JSON Lines, with the columns of `COLUMNS` and any others; a line is a step.
 
 use super::report::{Reasons, short};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, parsers_words, printable};
 use fjld_core::moments::TwoBatch;
 use fjld_core::{Interval, Phase};
 use serde::Serialize;
@@ -127,7 +127,7 @@ fn rows(text: &str) -> std::result::Result<Vec<(usize, [f64; 4])>, String> {
         *place = header.iter().position(|name| *name == column).ok_or_else(|| {
             format!(
                 "the header \"{}\" has no column {column}; it must have {}, or each line must be JSON with these keys",
-                header.join(","),
+                printable(&header.join(",")),
                 COLUMNS.join(", ")
             )
         })?;
@@ -144,6 +144,7 @@ fn rows(text: &str) -> std::result::Result<Vec<(usize, [f64; 4])>, String> {
         for ((value, place), column) in row.iter_mut().zip(places).zip(COLUMNS) {
             let cell = cells[place];
             *value = cell.parse().map_err(|_| {
+                let cell = printable(cell);
                 format!("line {number}: {column} is \"{cell}\"; it must be a number")
             })?;
         }
@@ -153,14 +154,17 @@ fn rows(text: &str) -> std::result::Result<Vec<(usize, [f64; 4])>, String> {
 }
 
 fn of_json(number: usize, line: &str) -> std::result::Result<[f64; 4], String> {
-    let value: serde_json::Value =
-        serde_json::from_str(line).map_err(|e| format!("line {number} is no JSON: {e}"))?;
+    let value: serde_json::Value = serde_json::from_str(line).map_err(|e| {
+        let why = parsers_words(&e);
+        format!("line {number} is no JSON: {why}")
+    })?;
     let mut row = [0.0; 4];
     for (cell, column) in row.iter_mut().zip(COLUMNS) {
         let found = &value[column];
-        *cell = found
-            .as_f64()
-            .ok_or_else(|| format!("line {number}: {column} is {found}; it must be a number"))?;
+        *cell = found.as_f64().ok_or_else(|| {
+            let found = printable(&found.to_string());
+            format!("line {number}: {column} is {found}; it must be a number")
+        })?;
     }
     Ok(row)
 }

@@ -1,7 +1,7 @@
 //! Reading a report back.
 
 use super::{Report, SCHEMA};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, parsers_words, printable};
 use std::path::Path;
 
 /// Reads a report of the schema that this program writes.
@@ -20,8 +20,8 @@ pub fn read(path: &Path) -> Result<Report> {
         Some(SCHEMA) => {}
         Some(other) => {
             return Err(Error::input(format!(
-                "{name} has the schema {other:?}; accepted is {:?}",
-                SCHEMA
+                "{name} has the schema {:?}; accepted is {SCHEMA:?}",
+                printable(other)
             )));
         }
         None => {
@@ -33,8 +33,8 @@ pub fn read(path: &Path) -> Result<Report> {
     }
     serde_json::from_value(json).map_err(|error| {
         Error::input(format!(
-            "{name} is not the {} that it says it is: {error}",
-            SCHEMA
+            "{name} is not the {SCHEMA} that it says it is: {}",
+            parsers_words(&error)
         ))
     })
 }

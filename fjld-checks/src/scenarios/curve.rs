@@ -1,7 +1,7 @@
 //! What a training run is called, and what it showed.
 
 use super::measurement::{Value, View};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 use serde::{Deserialize, Serialize};
 
 /// What is done to a run so that an effect that is not due to learning shows.
@@ -29,7 +29,7 @@ impl Control {
     /// When there is none.
     pub fn named(name: &str) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|control| control.name() == name);
-        found.ok_or_else(|| Error::input(format!("no control is called \"{name}\"")))
+        found.ok_or_else(|| Error::input(format!("no control is called \"{}\"", printable(name))))
     }
 
     /// Its name in files.

@@ -1,7 +1,7 @@
 //! `C` of a network at one moment of its training, by every estimator, in every unit, at every measurement batch.
 
 use super::models::{IGNORED, Model, chunks};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 use crate::interrupt;
 use candle_core::Tensor;
 use fjld_core::capture::{self, Capture, Reduction, Statistics, moments_of, per_example};
@@ -66,7 +66,7 @@ impl Unit {
     /// When there is none.
     pub fn named(name: &str) -> Result<Self> {
         let mut found = [Self::Example, Self::Token].into_iter();
-        let none = || Error::input(format!("no unit is called \"{name}\""));
+        let none = || Error::input(format!("no unit is called \"{}\"", printable(name)));
         found.find(|unit| unit.name() == name).ok_or_else(none)
     }
 
@@ -97,7 +97,7 @@ impl Estimator {
     pub fn named(name: &str) -> Result<Self> {
         let found = [Self::Minibatch, Self::PerExample].into_iter();
         let mut found = found.filter(|estimator| estimator.name() == name);
-        let none = || Error::input(format!("no estimator is called \"{name}\""));
+        let none = || Error::input(format!("no estimator is called \"{}\"", printable(name)));
         found.next().ok_or_else(none)
     }
 

@@ -33,7 +33,7 @@ pub mod training;
 
 pub use models::mlp;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, parsers_words, printable};
 use data::folder::DataSet;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -127,10 +127,24 @@ pub fn parse(text: &str, origin: &str) -> Result<Scenario> {
     if head.schema != SCHEMA {
         return Err(Error::input(format!(
             "{origin}: schema is \"{}\"; this program reads \"{SCHEMA}\"",
-            head.schema
+            printable(&head.schema)
         )));
     }
-    match head.kind.as_str() {
+    refuse_vast(&from_toml(text, origin)?, "", origin)?;
+    let scenario = of_kind(&head.kind, text, origin)?;
+    let name = scenario.name();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if !name.chars().all(plain) || name.starts_with('.') || !(1..=100).contains(&name.len()) {
+        return Err(Error::input(format!(
+            "{origin}: name is {:?}; files are called by it, so that accepted are 1 to 100 letters, digits and - _ . without a point in front",
+            printable(name)
+        )));
+    }
+    Ok(scenario)
+}
+
+fn of_kind(kind: &str, text: &str, origin: &str) -> Result<Scenario> {
+    match kind {
         "training" => {
             let scenario: training::TrainingScenario = from_toml(text, origin)?;
             scenario.check(origin)?;
@@ -153,11 +167,40 @@ pub fn parse(text: &str, origin: &str) -> Result<Scenario> {
                 let kinds = ["training", "gaussian", "reparameterization"].into_iter();
                 let kinds: Vec<&str> = kinds.chain(studies).collect();
                 Err(Error::input(format!(
-                    "{origin}: kind is \"{other}\"; accepted are {}",
+                    "{origin}: kind is \"{}\"; accepted are {}",
+                    printable(other),
                     kinds.join(", ")
                 )))
             }
         },
+    }
+}
+
+/// The largest whole number in a scenario. A run of more of anything would not end, and below it neither sums nor products of two leave
+/// the numbers that there are.
+const LARGEST: u64 = 10_000_000;
+
+/// Refuses numbers that nothing can be counted or sized by, wherever they stand. A seed counts nothing.
+fn refuse_vast(value: &toml::Value, key: &str, origin: &str) -> Result<()> {
+    let refuse = |number: &dyn std::fmt::Display, accepted: String| {
+        Err(Error::input(format!(
+            "{origin}: {} is {number}; it must be {accepted}",
+            printable(key)
+        )))
+    };
+    match value {
+        toml::Value::Integer(n) if n.unsigned_abs() > LARGEST && key != "seed" => {
+            refuse(n, format!("at most {LARGEST}"))
+        }
+        toml::Value::Float(x) if !x.is_finite() => refuse(x, "a finite number".into()),
+        toml::Value::Array(values) => values
+            .iter()
+            .try_for_each(|value| refuse_vast(value, key, origin)),
+        toml::Value::Table(table) => table.iter().try_for_each(|(name, value)| {
+            let dot = if key.is_empty() { "" } else { "." };
+            refuse_vast(value, &format!("{key}{dot}{name}"), origin)
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -166,7 +209,7 @@ fn from_toml<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T> {
         let before = &text[..error.span().map_or(0, |s| s.start).min(text.len())];
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
-        let message = error.message().trim().replace('\n', "; ");
+        let message = parsers_words(&error.message().trim().replace('\n', "; "));
         Error::input(format!("{origin}, line {line}, column {column}: {message}"))
     })
 }
@@ -286,6 +329,41 @@ mod tests {
         assert!(said.contains("data.name is no text"), "{said}");
         let said = with("no-weight-decay");
         assert!(said.contains("training.weight_decay is 0"), "{said}");
+    }
+
+    #[test]
+    fn numbers_that_nothing_can_be_sized_by_are_refused_wherever_they_stand() {
+        let said = refusal(&DIGITS.replace("draws = 100", "draws = 1152921504606846976"));
+        let wanted =
+            "some.toml: measurement.draws is 1152921504606846976; it must be at most 10000000";
+        assert_eq!(said, wanted);
+        let said = refusal(&DIGITS.replace("learning_rate = 0.2", "learning_rate = nan"));
+        assert!(said.contains("training.learning_rate is NaN; it must be a finite number"));
+        let said = refusal(&DIGITS.replace("hidden = [32]", "hidden = [1000000]"));
+        assert!(said.contains("model are [1000000]"), "{said}");
+        let quick = DIGITS.find("[tiers.quick]").expect("it has that tier");
+        let many = DIGITS[quick..].replacen("seeds = 5", "seeds = 1000000", 1);
+        let said = refusal(&format!("{}{many}", &DIGITS[..quick]));
+        assert!(said.contains("tiers.quick.seeds is 1000000"), "{said}");
+    }
+
+    #[test]
+    fn a_name_that_is_none_for_a_file_is_refused() {
+        for name in ["../digits", "/tmp/digits", ".digits", "a b", "\\u0000", ""] {
+            let named = DIGITS.replace("name = \"digits-mlp\"", &format!("name = \"{name}\""));
+            let said = refusal(&named);
+            assert!(said.contains("files are called by it"), "{name}: {said}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_and_torn_characters_are_refused_in_words() {
+        let deep = format!("{DIGITS}deep = {}", "[".repeat(100_000));
+        assert!(refusal(&deep).contains("recursion"));
+        // the place of an error may lie inside a character
+        for text in ["a = \u{e9}", "\u{e9}\u{1f600} = = 1", "kind = \"\u{1f600}"] {
+            assert!(refusal(text).starts_with("some.toml, line 1, column "));
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::evidence::{Evidence, Line};
 use super::measurement::{Estimator, Unit, Value};
 use super::store::hex;
 use super::{Scenario, shipped};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, parsers_words, printable};
 use crate::files::write_whole;
 use crate::tier::Tier;
 use flate2::Compression;
@@ -230,11 +230,19 @@ fn read(&(name, provenance, lines): &Files) -> Result<Recording> {
 }
 
 /// A recording of this scenario, whose file has this text.
-fn taken_from(scenario: &Scenario, text: &str, provenance: &str, lines: &str) -> Result<Recording> {
+///
+/// # Errors
+/// When its lines or its scenario are not those that it was made with, or a line is none.
+pub fn taken_from(
+    scenario: &Scenario,
+    text: &str,
+    provenance: &str,
+    lines: &str,
+) -> Result<Recording> {
     let name = scenario.name();
     let refuse = |what: String| Error::input(format!("the recording of \"{name}\": {what}"));
     let provenance: Provenance =
-        serde_json::from_str(provenance).map_err(|e| refuse(e.to_string()))?;
+        serde_json::from_str(provenance).map_err(|e| refuse(parsers_words(&e)))?;
     if provenance.lines_sha256 != hex(&Sha256::digest(lines)) {
         return Err(refuse("its lines are not those that were recorded".into()));
     }
@@ -261,8 +269,10 @@ fn taken_from(scenario: &Scenario, text: &str, provenance: &str, lines: &str) ->
 fn curves(lines: &str) -> Result<Vec<Curve>> {
     let mut curves: Vec<Curve> = Vec::new();
     for text in lines.lines() {
-        let line: Line =
-            serde_json::from_str(text).map_err(|e| Error::input(format!("{text}: {e}")))?;
+        let line: Line = serde_json::from_str(text).map_err(|e| {
+            let (text, why) = (printable(text), parsers_words(&e));
+            Error::input(format!("{text}: {why}"))
+        })?;
         let item = Item {
             seed: line.seed,
             control: line.control.as_deref().map(Control::named).transpose()?,

@@ -373,7 +373,7 @@ impl RunStore {
         Ok(hex(&hash.finalize())[..16].to_owned())
     }
 
-    /// Writes the evidence of every scenario, and drops what was kept for resuming.
+    /// Writes the evidence of every scenario.
     ///
     /// # Errors
     /// When a file can not be written.
@@ -386,11 +386,15 @@ impl RunStore {
             let path = folder.join(format!("evidence/{name}.jsonl"));
             write_whole(&path, whole_lines(rows).as_bytes())?;
         }
+        Ok(())
+    }
+
+    /// Drops what was kept for resuming, once all that is made of it is written.
+    pub fn forget(&self) {
         if let Some(folder) = &self.folder {
             // it may never have been made
             std::fs::remove_dir_all(unfinished(folder)).ok();
         }
-        Ok(())
     }
 }
 
@@ -455,6 +459,8 @@ mod tests {
         resumed.run_study(&sums(4))?;
         assert_eq!(resumed.rows::<f64>("sums")?, rows);
         resumed.write(folder.path())?;
+        assert!(kept.exists());
+        resumed.forget();
         assert!(!kept.exists());
         let written = std::fs::read_to_string(folder.path().join("evidence/sums.jsonl"));
         assert_eq!(written.expect("it was written").lines().count(), 4);

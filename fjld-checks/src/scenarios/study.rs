@@ -4,7 +4,7 @@
 //! line in [`super::shipped`].
 
 use super::data::folder::DataSet;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, parsers_words, printable};
 use crate::evidence::picture::Picture;
 use crate::tier::Tier;
 use fjld_core::rng::Seed;
@@ -62,6 +62,9 @@ pub struct Work<'a> {
     pub data: Option<&'a Path>,
 }
 
+/// More runs than any experiment has; each takes some room before the first is made.
+pub const MOST_SEEDS: u64 = 10_000;
+
 /// What a study does at each tier.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -85,7 +88,9 @@ impl Tiers {
             let name = tier.name();
             let wrong = match self.0.get(&tier) {
                 None => "is missing; it must be there, with seeds and time_budget",
-                Some(Share { seeds: 0, .. }) => "has 0 seeds; it must have at least 1",
+                Some(Share { seeds, .. }) if !(1..=MOST_SEEDS).contains(seeds) => {
+                    &format!("has {seeds} seeds; it must have 1 to {MOST_SEEDS}")
+                }
                 Some(_) => continue,
             };
             return Err(Error::input(format!("{origin}: tiers.{name} {wrong}")));
@@ -115,7 +120,10 @@ pub fn line<T: Serialize>(row: &T) -> String {
 /// When a line is no such row.
 pub fn rows<T: DeserializeOwned>(lines: &[String]) -> Result<Vec<T>> {
     let row = |line: &String| {
-        serde_json::from_str(line).map_err(|e| Error::input(format!("the row {line}: {e}")))
+        serde_json::from_str(line).map_err(|e| {
+            let (line, why) = (printable(line), parsers_words(&e));
+            Error::input(format!("the row {line}: {why}"))
+        })
     };
     lines.iter().map(row).collect()
 }

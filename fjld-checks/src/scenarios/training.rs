@@ -8,6 +8,7 @@ use super::loader::Loader;
 use super::measurement::{MeasurementChoice, Unit};
 use super::models::{Model, ModelChoice};
 use super::optimiser::{Optimiser, Rule};
+use super::study::MOST_SEEDS;
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::tier::Tier;
@@ -161,8 +162,9 @@ impl TrainingScenario {
                 let key = format!("tiers.{}", tier.name());
                 return refuse(&key, &"missing", "there, with the number of seeds");
             };
-            if choice.seeds == 0 {
-                return refuse(&format!("tiers.{}.seeds", tier.name()), &0, "at least 1");
+            if !(1..=MOST_SEEDS).contains(&choice.seeds) {
+                let (key, accepted) = (tier.name(), format!("1 to {MOST_SEEDS}"));
+                return refuse(&format!("tiers.{key}.seeds"), &choice.seeds, &accepted);
             }
         }
         Ok(())

@@ -153,7 +153,7 @@ impl Log {
         for (number, text) in lines.by_ref() {
             let wrong = |what: String| Error::Log {
                 path: path.display().to_string(),
-                what: format!("line {}: {what}", number + 1),
+                what: format!("line {}: {}", number + 1, on_one_line(&what)),
             };
             let line: Line =
                 serde_json::from_slice(text).map_err(|e| wrong(format!("not of {SCHEMA}: {e}")))?;
@@ -225,6 +225,13 @@ impl Log {
         let written = self.file.write_all(text.as_bytes());
         written.map_err(|e| file_error(&self.path, "written", e))
     }
+}
+
+/// Words that may quote a line of the file, without its control characters, and not longer than a person reads.
+fn on_one_line(words: &str) -> String {
+    const LONGEST: usize = 300;
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    words.chars().take(LONGEST).map(plain).collect()
 }
 
 fn file_error(path: &Path, doing: &'static str, source: std::io::Error) -> Error {

@@ -69,6 +69,8 @@ impl Range {
 
     fn even(&self) -> Vec<(f64, String)> {
         const WANTED: f64 = 5.0;
+        /// Steps are at least a fifth of the way.
+        const MOST_TICKS: i64 = 10;
         let raw = (self.high - self.low) / WANTED;
         let size = 10f64.powf(raw.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0]
@@ -79,6 +81,10 @@ impl Range {
         let digits = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
         let first = (self.low / step).ceil() as i64;
         let last = (self.high / step).floor() as i64;
+        // at the ends of what numbers can be the step is lost in rounding
+        if !step.is_normal() || last.saturating_sub(first) > MOST_TICKS {
+            return Vec::new();
+        }
         (first..=last)
             .map(|k| {
                 let value = k as f64 * step;
@@ -271,5 +277,21 @@ mod tests {
         assert_eq!(log.place(1.0), Some(0.5));
         let none = Range::of(Scale::Linear, std::iter::empty());
         assert!(none.place(0.5).is_some());
+    }
+
+    /// Between 0 and the smallest number there were to be 2^63 of them, for which there is no memory.
+    #[test]
+    fn a_range_at_the_ends_of_what_numbers_can_be_has_few_ticks() {
+        let smallest = f64::from_bits(1);
+        for ends in [
+            [0.0, smallest],
+            [-f64::MAX, f64::MAX],
+            [1.0, 1.0 + f64::EPSILON],
+        ] {
+            for scale in [Scale::Linear, Scale::Log] {
+                let ticks = Range::of(scale, ends.into_iter()).ticks();
+                assert!(ticks.len() <= 11, "{ends:?}: {} ticks", ticks.len());
+            }
+        }
     }
 }

@@ -89,12 +89,25 @@ pub struct Task {
     pub classes: usize,
 }
 
+/// A matrix of so many rows and columns takes a gibibyte; a wider one, and the program would end for want of memory, without a word.
+const WIDEST: usize = 1 << 14;
+
+/// More blocks than any network has, and few enough to be made.
+const MOST_LAYERS: usize = 1000;
+
 impl ModelChoice {
     /// Refuses values out of range.
     ///
     /// # Errors
     /// Naming the first of them.
     pub fn check(&self, origin: &str) -> Result<()> {
+        if let Self::Gpt { layers, .. } = self
+            && *layers > MOST_LAYERS
+        {
+            return Err(Error::input(format!(
+                "{origin}: model.layers is {layers}; it must be at most {MOST_LAYERS}"
+            )));
+        }
         let (widths, divisor) = match self {
             Self::Mlp { hidden } => (hidden.clone(), 1),
             Self::QuadraticMlp { hidden } => (vec![*hidden], 1),
@@ -102,9 +115,13 @@ impl ModelChoice {
             Self::Resnet18 { widths, groups } => (widths.to_vec(), *groups),
             Self::Gpt { width, heads, .. } => (vec![*width], *heads),
         };
-        if divisor == 0 || widths.iter().any(|&w| w == 0 || w % divisor != 0) {
+        if divisor == 0
+            || widths
+                .iter()
+                .any(|&w| !(1..=WIDEST).contains(&w) || w % divisor != 0)
+        {
             return Err(Error::input(format!(
-                "{origin}: the widths in model are {widths:?}; each must be a positive multiple of {}",
+                "{origin}: the widths in model are {widths:?}; each must be a positive multiple of {}, at most {WIDEST}",
                 divisor.max(1)
             )));
         }
