@@ -21,11 +21,12 @@ pub use tyler::tyler_shape;
 pub use window::{ExponentialMoments, Window};
 
 use crate::error::{Error, Result};
+use crate::range::unfit;
 use crate::ranks::{self, Ranks};
 use crate::wide::wide;
 use blocks::Blocks;
 use candle_core::{DType, Tensor};
-use columns::{COLUMNS, accumulate, first_not_finite};
+use columns::{COLUMNS, accumulate, first_unfit};
 use rayon::prelude::*;
 
 /// A number type that samples come in. Arithmetic is in `f64` whatever comes in.
@@ -82,7 +83,7 @@ impl Moments {
     /// Adds one sample of length `d`.
     ///
     /// # Errors
-    /// When the length is not `d`, or an entry is not finite; nothing is added then.
+    /// When the length is not `d`, or an entry is not finite or above 3e144 in size; nothing is added then.
     pub fn push<T: Sample>(&mut self, sample: &[T]) -> Result<()> {
         if sample.len() != self.dimension() {
             return Err(Error::Length {
@@ -97,7 +98,7 @@ impl Moments {
     /// Adds samples `[rows, d]`, row after row.
     ///
     /// # Errors
-    /// When the length is not a multiple of `d`, or an entry is not finite; nothing is added then.
+    /// When the length is not a multiple of `d`, or an entry is not finite or above 3e144 in size; nothing is added then.
     pub fn push_batch<T: Sample>(&mut self, samples: &[T]) -> Result<()> {
         let d = self.dimension();
         if !samples.len().is_multiple_of(d) {
@@ -107,12 +108,9 @@ impl Moments {
                 got: samples.len() % d,
             });
         }
-        if let Some(at) = first_not_finite(samples) {
-            return Err(Error::NotFinite {
-                value: samples[at].into(),
-                row: self.count + (at / d) as u64,
-                column: at % d,
-            });
+        if let Some(at) = first_unfit(samples) {
+            let row = self.count + (at / d) as u64;
+            return Err(unfit(samples[at].into(), row, at % d));
         }
         self.resolution = self.resolution.max(T::RESOLUTION);
         for rows in samples.chunks(ROWS * d) {
@@ -136,15 +134,21 @@ impl Moments {
             .enumerate()
             .with_min_len((TASK / (rows.len() / d * COLUMNS)).max(1));
         blocks.for_each(|(block, (all_mean, all_scatter))| {
+            let mut first = [0.0; COLUMNS];
             let mut mean = [0.0; COLUMNS];
             let mut scatter = [0.0; COLUMNS];
             let width = all_mean.len();
             let (mean, scatter) = (&mut mean[..width], &mut scatter[..width]);
             let columns = block * COLUMNS..block * COLUMNS + width;
+            let first = &mut first[..width];
             wide(|| {
-                // the scatter is all zeros here, and not looked at
-                accumulate(mean, scatter, rows, d, columns.clone(), |sum, x, _| sum + x);
-                mean.iter_mut().for_each(|m| *m /= added);
+                // sums of what differs from the first row, as 64 times the same number add up to a mean beside it
+                let row = first.iter_mut().zip(&rows[columns.clone()]);
+                row.for_each(|(first, &x)| *first = x.into());
+                let gaps = |sum, x, first| sum + (x - first);
+                accumulate(mean, first, rows, d, columns.clone(), gaps);
+                let firsts = mean.iter_mut().zip(&*first);
+                firsts.for_each(|(m, first)| *m = first + *m / added);
                 accumulate(scatter, mean, rows, d, columns, |sum, x, m| {
                     let deviation = x - m;
                     sum + deviation * deviation
@@ -268,13 +272,15 @@ impl Moments {
         self.scatter.iter().filter(|&&s| s == 0.0).count()
     }
 
-    /// The trace below which nothing but the rounding of the samples themselves is left: `n/(n-1) (2 eps)^2 (|mu_hat|^2 + Tr D_hat)`,
+    /// The trace below which nothing but the rounding of the samples themselves is left: `n/(n-1) ((2 eps)^2 (|mu_hat|^2 + Tr D_hat) + d u)`,
     /// with `eps` the coarsest resolution that came in. An entry `x` stands for a number within `eps |x| / 2`; the factor 4 leaves
-    /// room for one more rounding in the last operation that made it.
+    /// room for one more rounding in the last operation that made it. `u = 2.2e-308` is the least number of full precision: where squares
+    /// are not well above it, their digits are lost.
     pub fn rounding_floor(&self) -> f64 {
         let n = self.count as f64;
         let second_moment = self.squared_mean_norm() + self.scatter.iter().sum::<f64>() / n;
-        n / (n - 1.0) * (2.0 * self.resolution).powi(2) * second_moment
+        let lost = self.dimension() as f64 * f64::MIN_POSITIVE;
+        n / (n - 1.0) * ((2.0 * self.resolution).powi(2) * second_moment + lost)
     }
 
     /// Says that the samples are known less finely than their type: their relative error is `resolution`.
