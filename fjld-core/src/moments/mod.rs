@@ -134,21 +134,15 @@ impl Moments {
             .enumerate()
             .with_min_len((TASK / (rows.len() / d * COLUMNS)).max(1));
         blocks.for_each(|(block, (all_mean, all_scatter))| {
-            let mut first = [0.0; COLUMNS];
             let mut mean = [0.0; COLUMNS];
             let mut scatter = [0.0; COLUMNS];
             let width = all_mean.len();
             let (mean, scatter) = (&mut mean[..width], &mut scatter[..width]);
             let columns = block * COLUMNS..block * COLUMNS + width;
-            let first = &mut first[..width];
             wide(|| {
-                // sums of what differs from the first row, as 64 times the same number add up to a mean beside it
-                let row = first.iter_mut().zip(&rows[columns.clone()]);
-                row.for_each(|(first, &x)| *first = x.into());
-                let gaps = |sum, x, first| sum + (x - first);
-                accumulate(mean, first, rows, d, columns.clone(), gaps);
-                let firsts = mean.iter_mut().zip(&*first);
-                firsts.for_each(|(m, first)| *m = first + *m / added);
+                // the scatter is all zeros here, and not looked at
+                accumulate(mean, scatter, rows, d, columns.clone(), |sum, x, _| sum + x);
+                mean.iter_mut().for_each(|m| *m /= added);
                 accumulate(scatter, mean, rows, d, columns, |sum, x, m| {
                     let deviation = x - m;
                     sum + deviation * deviation
@@ -272,15 +266,19 @@ impl Moments {
         self.scatter.iter().filter(|&&s| s == 0.0).count()
     }
 
-    /// The trace below which nothing but the rounding of the samples themselves is left: `n/(n-1) ((2 eps)^2 (|mu_hat|^2 + Tr D_hat) + d u)`,
-    /// with `eps` the coarsest resolution that came in. An entry `x` stands for a number within `eps |x| / 2`; the factor 4 leaves
-    /// room for one more rounding in the last operation that made it. `u = 2.2e-308` is the least number of full precision: where squares
-    /// are not well above it, their digits are lost.
+    /// The trace below which nothing but rounding is left: `n/(n-1) (e^2 (|mu_hat|^2 + Tr D_hat) + d u)`.
+    ///
+    /// `e` is the larger of two. One is `2 eps`, with `eps` the coarsest resolution that came in: an entry `x` stands for a number within
+    /// `eps |x| / 2`, and a factor of 2 leaves room for one more rounding in the last operation that made it. The other is 2e-16 for each
+    /// of the up to 64 samples that are added up at a time: twice what their mean may be off. `u = 2.2e-308` is the least number of full
+    /// precision: where squares are not well above it, their digits are lost.
     pub fn rounding_floor(&self) -> f64 {
         let n = self.count as f64;
         let second_moment = self.squared_mean_norm() + self.scatter.iter().sum::<f64>() / n;
+        let of_means = n.min(ROWS as f64) * f64::EPSILON;
+        let relative = (2.0 * self.resolution).max(of_means);
         let lost = self.dimension() as f64 * f64::MIN_POSITIVE;
-        n / (n - 1.0) * ((2.0 * self.resolution).powi(2) * second_moment + lost)
+        n / (n - 1.0) * (relative * relative * second_moment + lost)
     }
 
     /// Says that the samples are known less finely than their type: their relative error is `resolution`.

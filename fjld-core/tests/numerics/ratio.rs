@@ -50,16 +50,15 @@ fn the_ratio_is_right_to_the_digits_that_conditioning_leaves_or_undefined_by_nam
                     assert_within(estimates.debiased, &debiased, 0.0, absolute, &what);
                 }
                 Err(Undefined::NoiseVanished { noise, floor }) => {
-                    // deviations whose squares have no digits, or samples whose rounding may be all there is: 1e15 deviations from 0
-                    // a spread of one is a few last places
+                    // deviations whose squares have no digits, or none beyond the rounding of a mean of up to 64 samples: 1 / (64 eps)
                     assert!(noise <= floor && floor.is_finite(), "{what}");
-                    assert!(scale < 1e-153 || condition > 1e15, "{what}");
+                    assert!(scale < 1e-153 || condition > 7e13, "{what}");
                 }
                 Err(other) => panic!("{what}: {other}"),
             }
         }
     }
-    assert!(defined > 500, "{defined}");
+    assert!(defined > 400, "{defined}");
     Ok(())
 }
 
