@@ -18,7 +18,7 @@ pub enum Error {
     },
     /// The square of a sample's entry would leave the range of numbers.
     #[error(
-        "row {row}, column {column} is {value:e}; every entry must be at most 3e144 in size, so that sums of squares are numbers (dividing all samples by one constant leaves their ratio as it is)"
+        "row {row}, column {column} is {value:e}; every entry must be at most 3e144 in size, for its square to be a number: scale the gradients down, which leaves the ratio as it is"
     )]
     TooLarge {
         /// The offending entry.

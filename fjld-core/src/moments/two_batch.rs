@@ -122,7 +122,7 @@ impl TwoBatch {
                 return Err(Error::OutOfRange {
                     name,
                     value,
-                    accepted: "not negative, and at most 3e144, so that its square is a number",
+                    accepted: "finite, not negative and at most 3e144, for its square to be a number",
                 });
             }
         }
@@ -460,7 +460,7 @@ mod tests {
         let error = both.push(1.0, -1.0).expect_err("a norm is not negative");
         assert_eq!(
             error.to_string(),
-            "|g_big|^2 is -1; it must be not negative, and at most 3e144, so that its square is a number"
+            "|g_big|^2 is -1; it must be finite, not negative and at most 3e144, for its square to be a number"
         );
         assert!(both.push(f64::NAN, 1.0).is_err());
         assert_eq!(both.steps(), 0);

@@ -164,7 +164,7 @@ fn a_number_too_large_to_be_squared_is_refused_and_told_what_to_do() -> fjld_cor
         .expect_err("its square is no number");
     assert_eq!(
         error.to_string(),
-        "row 0, column 1 is -1e200; every entry must be at most 3e144 in size, so that sums of squares are numbers (dividing all samples by one constant leaves their ratio as it is)"
+        "row 0, column 1 is -1e200; every entry must be at most 3e144 in size, for its square to be a number: scale the gradients down, which leaves the ratio as it is"
     );
     // as far apart as two samples may be
     let mut moments = Moments::new(1)?;
