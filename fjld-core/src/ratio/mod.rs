@@ -268,9 +268,9 @@ mod tests {
         assert_eq!(four.noise_scale_interval(64), None);
         // mean 1/2 and variance 1/2: exactly what two draws of no signal are expected to show
         assert_eq!(of(&[[0.0], [1.0]])?.noise_scale(64), None);
-        let many = of(&[[9.0], [10.0], [11.0], [10.0]])?;
+        let many = of(&[9.0, 10.0, 11.0, 10.0, 9.5, 10.5, 9.8, 10.2].map(|x| [x]))?;
         let interval = many.estimates.clone().expect("noise").interval;
-        let interval = interval.expect("four samples");
+        let interval = interval.expect("eight samples");
         let scale = many.noise_scale_interval(64).expect("much signal");
         assert_eq!(
             (scale.low, scale.high),
