@@ -118,7 +118,6 @@ pub fn plan_samples(options: &Options) -> Result<SamplePlan> {
         )));
     }
     let (moments, kept) = pilot.stream(true)?;
-    crate::measure::refuse_overflow(&moments)?;
     let ratio = Ratio::estimate(&moments, options.level)?;
     let planned = plan(kept, &moments, options.half_width, options.level)?;
 

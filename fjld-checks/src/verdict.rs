@@ -188,4 +188,35 @@ mod tests {
         assert_eq!(judge(&records, Role::Corrected), Verdict::Verified);
         assert_eq!(judge(&records, Role::HoldsWhen), Verdict::NotRun);
     }
+
+    #[test]
+    fn every_verdict_is_called_in_the_terminal_what_files_call_it_and_two_of_them_stand() {
+        use Verdict::{Inconclusive, NotRun, NotTestable, Refuted, Supported, Verified};
+        for verdict in [
+            Verified,
+            Supported,
+            Refuted,
+            Inconclusive,
+            NotRun,
+            NotTestable,
+        ] {
+            let in_files = serde_json::to_value(verdict).expect("a name");
+            assert_eq!(in_files, verdict.name());
+            assert_eq!(verdict.stands(), [Verified, Supported].contains(&verdict));
+        }
+    }
+
+    #[test]
+    fn a_claim_without_checks_says_why_and_gets_the_verdict_of_its_reason() {
+        let missing = Unexamined::NotRun("no data");
+        assert_eq!(
+            (missing.verdict(), missing.reason()),
+            (Verdict::NotRun, "no data")
+        );
+        let never = Unexamined::NotTestable("a taste");
+        assert_eq!(
+            (never.verdict(), never.reason()),
+            (Verdict::NotTestable, "a taste")
+        );
+    }
 }

@@ -16,6 +16,18 @@ pub enum Error {
         /// Zero-based index of the coordinate.
         column: usize,
     },
+    /// The square of a sample's entry would leave the range of numbers.
+    #[error(
+        "row {row}, column {column} is {value:e}; every entry must be at most 3e144 in size, for its square to be a number: scale the gradients down, which leaves the ratio as it is"
+    )]
+    TooLarge {
+        /// The offending entry.
+        value: f64,
+        /// Zero-based index of the sample, counted over everything pushed so far.
+        row: u64,
+        /// Zero-based index of the coordinate.
+        column: usize,
+    },
     /// A sample, matrix or accumulator has another length than the one expected.
     #[error("{what} has length {got}; it must have length {expected}")]
     Length {

@@ -29,6 +29,7 @@ pub mod kronecker;
 pub mod moments;
 pub mod monitor;
 pub mod planner;
+mod range;
 pub mod ranks;
 pub mod ratio;
 pub mod rng;

@@ -61,7 +61,6 @@ pub fn measure(options: &Options) -> Result<Measurement> {
     }
     let rank_plan = plan_rank(rows, dimension, options.effective_rank);
     let (moments, kept) = samples.stream(rank_plan.is_ok())?;
-    refuse_overflow(&moments)?;
     let ratio = Ratio::estimate(&moments, options.level)?;
     let vanished = ratio.estimates.as_ref().err().cloned();
 
@@ -113,22 +112,6 @@ fn validate(options: &Options) -> Result<()> {
         return Err(Error::input("--batch-size is 0; it must be at least 1"));
     }
     Ok(())
-}
-
-/// Entries near the end of the range of numbers have squares beyond it. `C` does not change with the scale of the loss, so that
-/// scaling is all it takes.
-pub(crate) fn refuse_overflow(moments: &Moments) -> Result<()> {
-    let sums = [
-        moments.squared_mean_norm(),
-        moments.trace()?,
-        moments.rounding_floor(),
-    ];
-    if sums.iter().all(|sum| sum.is_finite()) {
-        return Ok(());
-    }
-    Err(Error::input(
-        "the squared norms of the samples are beyond 64-bit numbers; scale the gradients down, which leaves the ratio as it is",
-    ))
 }
 
 fn noise_scale(ratio: &Ratio, batch_size: Option<u64>) -> Reading<f64> {

@@ -148,7 +148,7 @@ impl Samples {
     /// Reads every row once: the moments, and where `keep` the rows themselves, `[n, d]` (empty otherwise).
     ///
     /// # Errors
-    /// For a file that can not be read to its end, a number that is not finite, or rows that do not fit in memory.
+    /// For a file that can not be read to its end, a number that is not finite or too large, or rows that do not fit in memory.
     pub fn stream(&self, keep: bool) -> Result<(Moments, Vec<f64>)> {
         // asked for beforehand, because a failure inside the moments would end the process
         reserved::<f64>(self.dimension.saturating_mul(3), "a row")?;
@@ -332,13 +332,12 @@ impl Intake {
     /// Takes rows that start at row `first` of their file; an error counts rows from the file's beginning.
     fn push<T: Sample>(&mut self, rows: &[T], first: u64) -> fjld_core::Result<()> {
         let before = self.moments.count();
-        self.moments.push_batch(rows).map_err(|error| match error {
-            fjld_core::Error::NotFinite { value, row, column } => fjld_core::Error::NotFinite {
-                value,
-                row: row - before + first,
-                column,
-            },
-            other => other,
+        self.moments.push_batch(rows).map_err(|mut error| {
+            use fjld_core::Error::{NotFinite, TooLarge};
+            if let NotFinite { row, .. } | TooLarge { row, .. } = &mut error {
+                *row = *row - before + first;
+            }
+            error
         })?;
         if let Some(kept) = &mut self.kept {
             kept.extend(rows.iter().map(|&number| number.into()));

@@ -151,7 +151,10 @@ impl ParameterStatistics {
             samples: draws as u64,
             signal: sum / (n * n),
             noise: ((squares - sum / n) / (n - 1.0)).max(0.0),
-            rounding_floor: ROUNDINGS * resolution * squares / (n - 1.0),
+            // where squares are not well above the least number of full precision, their digits are lost
+            rounding_floor: (ROUNDINGS * resolution * squares
+                + n * self.sum.elem_count() as f64 * f64::MIN_POSITIVE)
+                / (n - 1.0),
         })
     }
 

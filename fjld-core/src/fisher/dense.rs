@@ -31,7 +31,7 @@ impl Dense {
         };
         let symmetric = (0..d).all(|j| {
             (0..j).all(|i| {
-                let scale = (matrix[(i, i)] * matrix[(j, j)]).sqrt();
+                let scale = matrix[(i, i)].sqrt() * matrix[(j, j)].sqrt();
                 // a NaN scale, from a negative diagonal, refuses too
                 (matrix[(i, j)] - matrix[(j, i)]).abs() <= ASYMMETRY * scale
             })

@@ -57,7 +57,8 @@ pub(crate) fn check_vector(vector: &[f64], length: usize, what: &'static str) ->
 /// The Cholesky factor of `covariance`, `[d, d]`, of which the lower triangle is read.
 ///
 /// The square of a diagonal entry of the factor is the variance of that coordinate given those before it. Where it is down to the
-/// rounding of the coordinate's variance (`d eps D_ii`), the matrix is singular as far as anyone can tell, and it is refused.
+/// rounding of the coordinate's variance, the matrix is singular as far as anyone can tell, and it is refused. That is `2 (d + 1) eps D_ii`,
+/// twice the factor's backward error (Higham 2002, *Accuracy and Stability of Numerical Algorithms*, theorem 10.3).
 pub(crate) fn definite_factor(covariance: MatRef<'_, f64>) -> Result<Llt<f64>> {
     check_square(covariance, "a side of the covariance")?;
     let refused = Error::NotACovariance {
@@ -68,7 +69,7 @@ pub(crate) fn definite_factor(covariance: MatRef<'_, f64>) -> Result<Llt<f64>> {
         return Err(refused);
     };
     let d = covariance.nrows();
-    let rounding = d as f64 * f64::EPSILON;
+    let rounding = 2.0 * (d as f64 + 1.0) * f64::EPSILON;
     let l = factor.L();
     if (0..d).any(|i| l[(i, i)] * l[(i, i)] <= rounding * covariance[(i, i)]) {
         return Err(refused);

@@ -2,6 +2,7 @@
 
 use super::factor::{check_shape, definite_factor};
 use crate::error::{Error, Result};
+use crate::range::within_range;
 use faer::linalg::solvers::{DenseSolveCore, Solve};
 use faer::{Mat, MatRef};
 
@@ -9,9 +10,13 @@ use faer::{Mat, MatRef};
 /// information only where the gradient's mean is the parameter itself; see [`gaussian_fisher`].
 ///
 /// # Errors
-/// When `D` is not positive definite.
+/// When `D` is not positive definite, or so small that its inverse leaves the range of numbers.
 pub fn location_fisher(covariance: MatRef<'_, f64>) -> Result<Mat<f64>> {
-    Ok(definite_factor(covariance)?.inverse())
+    let inverse = definite_factor(covariance)?.inverse();
+    for value in inverse.col_iter().flat_map(|column| column.iter()) {
+        within_range("an entry of the inverse covariance", *value)?;
+    }
+    Ok(inverse)
 }
 
 /// The information on the parameters `theta` of `N(mu(theta), D(theta))`, `[p, p]` for `p` of them:

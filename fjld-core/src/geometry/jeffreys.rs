@@ -51,16 +51,16 @@ pub fn log_jeffreys_diagonal(variances: &[f64]) -> Result<f64> {
 /// (Mauchly 1940, *Annals of Mathematical Statistics* 11).
 ///
 /// # Errors
-/// When `D` is not square or not finite, or its trace is not positive.
+/// When `D` is not square or not finite, or its trace is not positive or not a number.
 pub fn sphericity(covariance: MatRef<'_, f64>) -> Result<f64> {
     check_square(covariance, "a side of the covariance")?;
     let d = covariance.nrows() as f64;
     let trace: f64 = (0..covariance.nrows()).map(|i| covariance[(i, i)]).sum();
-    if trace.is_nan() || trace <= 0.0 {
+    if !(trace > 0.0 && trace.is_finite()) {
         return Err(Error::OutOfRange {
             name: "the trace of the covariance",
             value: trace,
-            accepted: "positive",
+            accepted: "positive and finite",
         });
     }
     Ok(match log_determinant(covariance) {

@@ -3,6 +3,7 @@
 use super::factor::check_vector;
 use super::spectrum::{Component, Spectrum};
 use crate::error::Result;
+use crate::range::{vector_to_unit, within_range};
 use faer::MatRef;
 
 /// The squared Mahalanobis length of the mean, with the rank of `D`:
@@ -25,12 +26,16 @@ pub struct Mahalanobis {
 /// Unlike `C`, `$t / \rank D$` has the same value in every chart as long as `mean` lies in the range of `D`.
 ///
 /// # Errors
-/// When the lengths differ, an entry is not finite, or the covariance has a clearly negative eigenvalue.
+/// When the lengths differ, an entry is not finite, or the covariance has a clearly negative eigenvalue, or when the length is
+/// beyond the range of numbers.
 pub fn mahalanobis(mean: &[f64], covariance: MatRef<'_, f64>) -> Result<Mahalanobis> {
     let d = covariance.nrows();
     check_vector(mean, d, "the mean")?;
+    let spectrum = Spectrum::of(covariance)?;
+    let unit = vector_to_unit(mean);
+    let scaled: Vec<f64> = mean.iter().map(|m| m * unit).collect();
     let (mut squared_length, mut rank, mut outside, mut total) = (0.0, 0, 0.0, 0.0);
-    for Component { along, variance } in Spectrum::of(covariance)?.components(mean) {
+    for Component { along, variance } in spectrum.components(&scaled) {
         total += along * along;
         match variance {
             Some(variance) => {
@@ -40,8 +45,10 @@ pub fn mahalanobis(mean: &[f64], covariance: MatRef<'_, f64>) -> Result<Mahalano
             None => outside += along * along,
         }
     }
+    // in an order in which no product leaves the range of numbers but where the length does
+    let squared_length = squared_length * (spectrum.unit() / unit) / unit;
     Ok(Mahalanobis {
-        squared_length,
+        squared_length: within_range("the squared Mahalanobis length", squared_length)?,
         rank,
         outside_range: if total > 0.0 { outside / total } else { 0.0 },
     })

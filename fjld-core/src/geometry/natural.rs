@@ -3,6 +3,7 @@
 use super::factor::{check_vector, definite_factor};
 use super::spectrum::{Component, Spectrum};
 use crate::error::Result;
+use crate::range::{vector_to_unit, within_range};
 use faer::linalg::solvers::Solve;
 use faer::{Mat, MatRef};
 
@@ -40,7 +41,11 @@ pub fn natural_gradient(
         Metric::Noise => factor.solve(&gradient),
         Metric::Precision => covariance * &gradient,
     };
-    Ok((0..d).map(|i| natural[(i, 0)]).collect())
+    (0..d).map(|i| in_range(natural[(i, 0)])).collect()
+}
+
+fn in_range(value: f64) -> Result<f64> {
+    within_range("an entry of the natural gradient", value)
 }
 
 /// The natural gradient within the range of singular noise.
@@ -63,7 +68,9 @@ pub fn natural_gradient_in_range(gradient: &[f64], covariance: MatRef<'_, f64>) 
     let spectrum = Spectrum::of(covariance)?;
     check_vector(gradient, covariance.nrows(), "the gradient")?;
     let (mut scaled, mut rank, mut outside, mut total) = (Vec::new(), 0, 0.0, 0.0);
-    for Component { along, variance } in spectrum.components(gradient) {
+    let unit = vector_to_unit(gradient);
+    let gradient: Vec<f64> = gradient.iter().map(|g| g * unit).collect();
+    for Component { along, variance } in spectrum.components(&gradient) {
         total += along * along;
         scaled.push(match variance {
             Some(variance) => {
@@ -76,8 +83,11 @@ pub fn natural_gradient_in_range(gradient: &[f64], covariance: MatRef<'_, f64>) 
             }
         });
     }
+    let direction = spectrum.assemble(&scaled).into_iter();
     Ok(InRange {
-        direction: spectrum.assemble(&scaled),
+        direction: direction
+            .map(|v| in_range(v * (spectrum.unit() / unit)))
+            .collect::<Result<_>>()?,
         rank,
         outside_range: if total > 0.0 { outside / total } else { 0.0 },
     })

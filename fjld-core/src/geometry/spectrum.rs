@@ -2,6 +2,7 @@
 
 use super::factor::check_square;
 use crate::error::{Error, Result};
+use crate::range::to_unit;
 use faer::{Mat, MatRef, Side};
 
 /// Eigenvalues and eigenvectors of a covariance.
@@ -9,13 +10,14 @@ pub(crate) struct Spectrum {
     vectors: Mat<f64>,
     values: Vec<f64>,
     cutoff: f64,
+    unit: f64,
 }
 
 /// A coordinate of a vector along an eigenvector.
 pub(crate) struct Component {
     /// The length along it.
     pub along: f64,
-    /// The eigenvalue, or `None` where it is down to rounding.
+    /// The eigenvalue times [`Spectrum::unit`], or `None` where it is down to rounding.
     pub variance: Option<f64>,
 }
 
@@ -27,10 +29,13 @@ impl Spectrum {
             what: "the covariance",
             accepted: "a symmetric matrix of finite numbers with no negative eigenvalue",
         };
-        let Ok(eigen) = covariance.self_adjoint_eigen(Side::Lower) else {
+        let d = covariance.nrows();
+        let entries = (0..d).flat_map(|j| (0..d).map(move |i| covariance[(i, j)].abs()));
+        let unit = to_unit(entries.fold(0.0, f64::max));
+        let scaled = Mat::from_fn(d, d, |i, j| covariance[(i, j)] * unit);
+        let Ok(eigen) = scaled.self_adjoint_eigen(Side::Lower) else {
             return Err(refused);
         };
-        let d = covariance.nrows();
         let column = eigen.S().column_vector();
         let values: Vec<f64> = (0..d).map(|i| column[i]).collect();
         let largest = values.iter().map(|v| v.abs()).fold(0.0, f64::max);
@@ -42,7 +47,13 @@ impl Spectrum {
             vectors: eigen.U().to_owned(),
             values,
             cutoff,
+            unit,
         })
+    }
+
+    /// The power of two that the covariance was multiplied by, to bring it near 1.
+    pub fn unit(&self) -> f64 {
+        self.unit
     }
 
     /// `vector`, `[d]`, along every eigenvector.

@@ -1,6 +1,7 @@
 //! The passes over rows of samples that everything else waits for, written so that the compiler works on several columns at once.
 
 use super::Sample;
+use crate::range::fits;
 use crate::wide::wide;
 use std::ops::Range;
 
@@ -35,10 +36,10 @@ pub(super) fn accumulate<T: Sample>(
     }
 }
 
-/// The place of the first entry that is NaN or infinite. Stretches are looked at without stopping, which the compiler does many entries at
+/// The place of the first entry that is NaN or too large to be squared. Stretches are looked at without stopping, which the compiler does many entries at
 /// a time.
-pub(super) fn first_not_finite<T: Sample>(samples: &[T]) -> Option<usize> {
-    let is_bad = |&v: &T| !v.into().is_finite();
+pub(super) fn first_unfit<T: Sample>(samples: &[T]) -> Option<usize> {
+    let is_bad = |&v: &T| !fits(v.into());
     let stretches = samples.chunks(COLUMNS);
     let bad = stretches
         .enumerate()
@@ -49,6 +50,7 @@ pub(super) fn first_not_finite<T: Sample>(samples: &[T]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::range::LARGEST;
 
     #[test]
     fn every_row_is_added_once_and_in_order_whatever_their_number() {
@@ -71,15 +73,16 @@ mod tests {
     }
 
     #[test]
-    fn the_first_entry_that_is_not_finite_is_found_wherever_it_is() {
+    fn the_first_entry_that_may_not_be_is_found_wherever_it_is() {
         let length = 2 * COLUMNS + 5;
         for at in [0, 1, COLUMNS - 1, COLUMNS, 2 * COLUMNS, length - 1] {
             let mut samples = vec![f32::MAX; length];
-            assert_eq!(first_not_finite(&samples), None);
+            assert_eq!(first_unfit(&samples), None);
             samples[length - 1] = f32::NAN;
             samples[at] = f32::NEG_INFINITY;
-            assert_eq!(first_not_finite(&samples), Some(at));
+            assert_eq!(first_unfit(&samples), Some(at));
         }
-        assert_eq!(first_not_finite::<f64>(&[]), None);
+        assert_eq!(first_unfit::<f64>(&[]), None);
+        assert_eq!(first_unfit(&[LARGEST, -LARGEST, 2.0 * LARGEST]), Some(2));
     }
 }

@@ -12,6 +12,8 @@
 //! Legend: `n` samples `x_i` in `d` coordinates, `S` their covariance with the divisor `n - 1`, `K` the `[n, n]` matrix of inner products
 //! of the centred samples.
 
+use crate::range::vector_to_unit;
+
 /// The fewest samples that the unbiased estimators exist for.
 pub const FEWEST_SAMPLES: u64 = 4;
 
@@ -119,24 +121,19 @@ fn traces_with(
 /// # Errors
 /// With fewer than four samples, or where the estimate of `Tr(D^2)` is zero to rounding.
 pub fn effective_rank(mut samples: Vec<f64>, dimension: usize) -> Result<f64, Undefined> {
-    scale(&mut samples);
+    // fourth powers of the entries leave the range of numbers early
+    let unit = vector_to_unit(&samples);
+    samples.iter_mut().for_each(|x| *x *= unit);
     let traces = traces(samples, dimension)?;
     if traces.trace_of_square <= traces.rounding || traces.trace_of_square.is_nan() {
-        return Err(Undefined::NoSpread {
-            estimate: traces.trace_of_square / traces.square_of_trace,
-        });
+        // samples that are all the same leave nothing to compare with either
+        let estimate = match traces.square_of_trace > 0.0 {
+            true => traces.trace_of_square / traces.square_of_trace,
+            false => 0.0,
+        };
+        return Err(Undefined::NoSpread { estimate });
     }
     Ok(traces.square_of_trace / traces.trace_of_square)
-}
-
-/// Brings the largest entry near 1 by a power of two, which costs no digit: fourth powers of the entries leave the range of numbers early.
-fn scale(samples: &mut [f64]) {
-    let largest = samples.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
-    if largest > 0.0 {
-        let exponent = largest.log2().floor().clamp(-1000.0, 1000.0) as i32;
-        let factor = 2f64.powi(-exponent);
-        samples.iter_mut().for_each(|x| *x *= factor);
-    }
 }
 
 fn centre(samples: &mut [f64], dimension: usize) {

@@ -2,6 +2,7 @@
 
 use super::reduce_mean_and_scatter;
 use crate::error::{Error, Result};
+use crate::range::{fits, unfit};
 use crate::ranks::{self, Ranks};
 use faer::Mat;
 
@@ -32,7 +33,7 @@ impl FullMoments {
     /// Adds one sample of length `d` (Welford's rule for every pair of coordinates).
     ///
     /// # Errors
-    /// When the length is not `d`, or an entry is not finite; nothing is added then.
+    /// When the length is not `d`, or an entry is not finite or above 3e144 in size; nothing is added then.
     pub fn push(&mut self, sample: &[f64]) -> Result<()> {
         let d = self.mean.len();
         if sample.len() != d {
@@ -42,12 +43,8 @@ impl FullMoments {
                 got: sample.len(),
             });
         }
-        if let Some(column) = sample.iter().position(|v| !v.is_finite()) {
-            return Err(Error::NotFinite {
-                value: sample[column],
-                row: self.count,
-                column,
-            });
+        if let Some(column) = sample.iter().position(|&v| !fits(v)) {
+            return Err(unfit(sample[column], self.count, column));
         }
         self.count += 1;
         let n = self.count as f64;

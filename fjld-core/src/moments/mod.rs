@@ -21,11 +21,12 @@ pub use tyler::tyler_shape;
 pub use window::{ExponentialMoments, Window};
 
 use crate::error::{Error, Result};
+use crate::range::unfit;
 use crate::ranks::{self, Ranks};
 use crate::wide::wide;
 use blocks::Blocks;
 use candle_core::{DType, Tensor};
-use columns::{COLUMNS, accumulate, first_not_finite};
+use columns::{COLUMNS, accumulate, first_unfit};
 use rayon::prelude::*;
 
 /// A number type that samples come in. Arithmetic is in `f64` whatever comes in.
@@ -82,7 +83,7 @@ impl Moments {
     /// Adds one sample of length `d`.
     ///
     /// # Errors
-    /// When the length is not `d`, or an entry is not finite; nothing is added then.
+    /// When the length is not `d`, or an entry is not finite or above 3e144 in size; nothing is added then.
     pub fn push<T: Sample>(&mut self, sample: &[T]) -> Result<()> {
         if sample.len() != self.dimension() {
             return Err(Error::Length {
@@ -97,7 +98,7 @@ impl Moments {
     /// Adds samples `[rows, d]`, row after row.
     ///
     /// # Errors
-    /// When the length is not a multiple of `d`, or an entry is not finite; nothing is added then.
+    /// When the length is not a multiple of `d`, or an entry is not finite or above 3e144 in size; nothing is added then.
     pub fn push_batch<T: Sample>(&mut self, samples: &[T]) -> Result<()> {
         let d = self.dimension();
         if !samples.len().is_multiple_of(d) {
@@ -107,12 +108,9 @@ impl Moments {
                 got: samples.len() % d,
             });
         }
-        if let Some(at) = first_not_finite(samples) {
-            return Err(Error::NotFinite {
-                value: samples[at].into(),
-                row: self.count + (at / d) as u64,
-                column: at % d,
-            });
+        if let Some(at) = first_unfit(samples) {
+            let row = self.count + (at / d) as u64;
+            return Err(unfit(samples[at].into(), row, at % d));
         }
         self.resolution = self.resolution.max(T::RESOLUTION);
         for rows in samples.chunks(ROWS * d) {
@@ -268,18 +266,23 @@ impl Moments {
         self.scatter.iter().filter(|&&s| s == 0.0).count()
     }
 
-    /// The trace below which nothing but the rounding of the samples themselves is left:
+    /// The trace below which nothing but rounding is left:
     ///
     /// ```math
-    /// \frac{n}{n - 1} \, (2 \varepsilon)^2 \, \bigl( |\hat\mu|^2 + \Tr \hat D \bigr)
+    /// \frac{n}{n - 1} \, \bigl( e^2 \, ( |\hat\mu|^2 + \Tr \hat D ) + d\, u \bigr)
     /// ```
     ///
-    /// with `$\varepsilon$` the coarsest resolution that came in. An entry `x` stands for a number within `$\varepsilon |x| / 2$`; the factor 4 leaves
-    /// room for one more rounding in the last operation that made it.
+    /// `e` is the larger of two. One is `$2 \varepsilon$`, with `$\varepsilon$` the coarsest resolution that came in: an entry `x` stands for a
+    /// number within `$\varepsilon |x| / 2$`, and a factor of 2 leaves room for one more rounding in the last operation that made it. The other
+    /// is 2e-16 for each of the up to 64 samples that are added up at a time: twice what their mean may be off. `u = 2.2e-308` is the least
+    /// number of full precision: where squares are not well above it, their digits are lost.
     pub fn rounding_floor(&self) -> f64 {
         let n = self.count as f64;
         let second_moment = self.squared_mean_norm() + self.scatter.iter().sum::<f64>() / n;
-        n / (n - 1.0) * (2.0 * self.resolution).powi(2) * second_moment
+        let of_means = n.min(ROWS as f64) * f64::EPSILON;
+        let relative = (2.0 * self.resolution).max(of_means);
+        let lost = self.dimension() as f64 * f64::MIN_POSITIVE;
+        n / (n - 1.0) * (relative * relative * second_moment + lost)
     }
 
     /// Says that the samples are known less finely than their type: their relative error is `resolution`.

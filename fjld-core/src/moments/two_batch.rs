@@ -13,6 +13,7 @@
 
 use super::reduce_mean_and_scatter;
 use crate::error::{Error, Result};
+use crate::range::LARGEST;
 use crate::ranks::{self, Ranks};
 use crate::ratio::Interval;
 use statrs::distribution::{ContinuousCDF, StudentsT};
@@ -31,6 +32,9 @@ pub struct TwoBatch {
     joint_scatter: f64,
 }
 
+/// A difference of norms within this part of them is the rounding of the two, and of their means over steps.
+const ROUNDINGS: f64 = 4.0 * f64::EPSILON;
+
 /// Why two batch sizes give no ratio. A result, not an error.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum Undefined {
@@ -47,7 +51,7 @@ pub enum Undefined {
     },
     /// The estimate of `Tr Sigma` is not positive.
     #[error(
-        "the estimate of Tr Sigma is {estimate}, not positive: the steps show no noise, and a ratio over it means nothing"
+        "the estimate of Tr Sigma is {estimate}, not positive beyond rounding: the steps show no noise, and a ratio over it means nothing"
     )]
     NoNoise {
         /// The estimate.
@@ -111,14 +115,14 @@ impl TwoBatch {
     /// Adds a step: `|g_b|^2` (the mean over several small batches is as good) and `|g_B|^2`, of gradients of means over examples.
     ///
     /// # Errors
-    /// When either is negative or not finite; nothing is added then.
+    /// When either is negative, not finite or above 3e144; nothing is added then.
     pub fn push(&mut self, small_norm: f64, big_norm: f64) -> Result<()> {
         for (name, value) in [("|g_small|^2", small_norm), ("|g_big|^2", big_norm)] {
-            if !(value >= 0.0 && value.is_finite()) {
+            if !(0.0..=LARGEST).contains(&value) {
                 return Err(Error::OutOfRange {
                     name,
                     value,
-                    accepted: "finite and not negative",
+                    accepted: "finite, not negative and at most 3e144, for its square to be a number",
                 });
             }
         }
@@ -193,15 +197,21 @@ impl TwoBatch {
 
     /// The mean over steps of the estimate of `|G|^2`; unbiased, and negative now and then. `None` before the first step.
     pub fn signal(&self) -> Option<f64> {
-        let (b, big) = (self.small as f64, self.big as f64);
-        (self.steps > 0).then(|| (big * self.big_norm - b * self.small_norm) / (big - b))
+        let (b, big, more) = self.sizes();
+        (self.steps > 0).then(|| (big * self.big_norm - b * self.small_norm) / more)
     }
 
     /// The mean over steps of the estimate of `S = Tr Sigma`, per example; unbiased, and negative now and then. `None` before the first
     /// step.
     pub fn noise(&self) -> Option<f64> {
-        let (b, big) = (self.small as f64, self.big as f64);
-        (self.steps > 0).then(|| (self.small_norm - self.big_norm) / (1.0 / b - 1.0 / big))
+        let (b, big, more) = self.sizes();
+        (self.steps > 0).then(|| (self.small_norm - self.big_norm) * (b * big / more))
+    }
+
+    /// `b`, `B` and `B - b`, the last without the rounding of the others.
+    fn sizes(&self) -> (f64, f64, f64) {
+        let more = (self.big - self.small) as f64;
+        (self.small as f64, self.big as f64, more)
     }
 
     /// `C` per example, `|G|^2 / S`, a ratio of means over steps.
@@ -212,7 +222,7 @@ impl TwoBatch {
         let (Some(signal), Some(noise)) = (self.signal(), self.noise()) else {
             return Err(Undefined::NoSteps);
         };
-        if noise <= 0.0 {
+        if self.small_norm - self.big_norm <= ROUNDINGS * self.small_norm {
             return Err(Undefined::NoNoise { estimate: noise });
         }
         if signal <= 0.0 {
@@ -250,37 +260,48 @@ impl TwoBatch {
         if self.steps < 3 {
             return Err(Undefined::TooFewForInterval { steps: self.steps });
         }
-        if self.small_scatter <= 0.0 && self.big_scatter <= 0.0 {
+        let n = self.steps as f64;
+        // a deviation that is the rounding of the norm, or whose square has lost its digits, is none
+        let agree = |norm: f64, scatter: f64| {
+            scatter <= n * ((ROUNDINGS * norm).powi(2) + f64::MIN_POSITIVE)
+        };
+        if agree(self.small_norm, self.small_scatter) && agree(self.big_norm, self.big_scatter) {
             return Err(Undefined::StepsAgree);
         }
-        let n = self.steps as f64;
         let quantile = StudentsT::new(0.0, 1.0, n - 1.0)
             .expect("there are at least three steps")
             .inverse_cdf(0.5 + level / 2.0);
-        // signal and noise are linear in the two norms: coefficients on |g_b|^2 and |g_B|^2
-        let (b, big) = (self.small as f64, self.big as f64);
-        let signal = (-b / (big - b), big / (big - b));
-        let noise = (b * big / (big - b), -b * big / (big - b));
+        // in units of the larger norm, whose fourth power would leave the range of numbers
+        let unit = self.small_norm.max(self.big_norm);
+        let (s, t) = (s / unit, t / unit);
+        let (small, large) = (self.small_norm / unit, self.big_norm / unit);
         let of_means = n * (n - 1.0);
-        let covariance = |u: (f64, f64), v: (f64, f64)| {
-            (u.0 * v.0 * self.small_scatter
-                + u.1 * v.1 * self.big_scatter
-                + (u.0 * v.1 + u.1 * v.0) * self.joint_scatter)
-                / of_means
-        };
+        let variance = |scatter: f64| scatter / unit / unit / of_means;
+        let of_small = variance(self.small_scatter);
+        let of_large = variance(self.big_scatter);
+        let of_both = variance(self.joint_scatter);
+        // signal and noise are linear in the two norms: coefficients on |g_b|^2 and |g_B|^2
+        let (b, big, more) = self.sizes();
+        let signal = (-b / more, big / more);
+        let factor = b * big / more;
         let square = quantile * quantile;
-        let (of_signal, of_noise) = (covariance(signal, signal), covariance(noise, noise));
-        let both = covariance(signal, noise);
+        let of_noise = factor * factor * (of_small - 2.0 * of_both + of_large);
+        let both =
+            factor * (signal.0 * of_small - signal.1 * of_large + (signal.1 - signal.0) * of_both);
         // a x^2 - 2 h x + c <= 0
         let a = t * t - square * of_noise;
-        let (h, c) = (s * t - square * both, s * s - square * of_signal);
         if !(t > 0.0 && a > 0.0) {
             return Err(Undefined::NoiseUnresolved {
-                estimate: t,
-                error: of_noise.max(0.0).sqrt(),
+                estimate: t * unit,
+                error: of_noise.max(0.0).sqrt() * unit,
             });
         }
-        let root = (h * h - a * c).max(0.0).sqrt();
+        let h = s * t - square * both;
+        // h^2 - a c without the (s t)^2 that both terms have, against which little may be left
+        let along = large * large * of_small - 2.0 * small * large * of_both
+            + small * small * of_large
+            - square * (of_small * of_large - of_both * of_both);
+        let root = quantile * factor * along.max(0.0).sqrt();
         Ok(Interval {
             low: (h - root) / a,
             high: (h + root) / a,
@@ -439,7 +460,7 @@ mod tests {
         let error = both.push(1.0, -1.0).expect_err("a norm is not negative");
         assert_eq!(
             error.to_string(),
-            "|g_big|^2 is -1; it must be finite and not negative"
+            "|g_big|^2 is -1; it must be finite, not negative and at most 3e144, for its square to be a number"
         );
         assert!(both.push(f64::NAN, 1.0).is_err());
         assert_eq!(both.steps(), 0);

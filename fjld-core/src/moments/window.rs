@@ -2,6 +2,7 @@
 
 use super::{Moments, Sample};
 use crate::error::{Error, Result};
+use crate::range::{fits, unfit};
 use std::collections::VecDeque;
 
 /// The last `w` samples, each as it came.
@@ -46,7 +47,7 @@ impl Window {
     /// Adds one sample of length `d`; the oldest leaves when there are more than `w`.
     ///
     /// # Errors
-    /// When the length is not `d`, or an entry is not finite (its row counts everything ever pushed); nothing is added then.
+    /// When the length is not `d`, or an entry is not finite or above 3e144 in size (its row counts everything ever pushed); nothing is added then.
     pub fn push<T: Sample>(&mut self, sample: &[T]) -> Result<()> {
         let row = checked(sample, self.dimension, self.seen)?;
         self.resolution = self.resolution.max(T::RESOLUTION);
@@ -128,7 +129,7 @@ impl ExponentialMoments {
     /// Adds one sample of length `d` (West 1979, *Communications of the ACM* 22(9)).
     ///
     /// # Errors
-    /// When the length is not `d`, or an entry is not finite; nothing is added then.
+    /// When the length is not `d`, or an entry is not finite or above 3e144 in size; nothing is added then.
     pub fn push<T: Sample>(&mut self, sample: &[T]) -> Result<()> {
         let row = checked(sample, self.mean.len(), self.count)?;
         let old = self.decay * self.weight;
@@ -197,7 +198,7 @@ impl ExponentialMoments {
     }
 }
 
-/// The sample as 64-bit numbers, if it has the length `dimension` and every entry is finite.
+/// The sample as 64-bit numbers, if it has the length `dimension` and every entry may be squared.
 fn checked<T: Sample>(sample: &[T], dimension: usize, row: u64) -> Result<Vec<f64>> {
     if sample.len() != dimension {
         return Err(Error::Length {
@@ -207,12 +208,8 @@ fn checked<T: Sample>(sample: &[T], dimension: usize, row: u64) -> Result<Vec<f6
         });
     }
     let numbers: Vec<f64> = sample.iter().map(|&x| x.into()).collect();
-    match numbers.iter().position(|x| !x.is_finite()) {
-        Some(column) => Err(Error::NotFinite {
-            value: numbers[column],
-            row,
-            column,
-        }),
+    match numbers.iter().position(|&x| !fits(x)) {
+        Some(column) => Err(unfit(numbers[column], row, column)),
         None => Ok(numbers),
     }
 }

@@ -26,18 +26,22 @@ pub fn at_batch_size(ratio: f64, from: u64, to: u64) -> Result<f64> {
 /// k\, |\mu| = \sqrt{k \Tr D} \quad\Longleftrightarrow\quad k = \frac1C
 /// ```
 ///
-/// `None` where `ratio` is not positive. It supposes that `mu` and `D` stay what they are for so long, and that batches are drawn with
-/// replacement.
+/// `None` where `ratio` is not positive, or so small that no number is as large as its inverse. It supposes that `mu` and `D` stay what
+/// they are for so long, and that batches are drawn with replacement.
 pub fn drift_horizon(ratio: f64) -> Option<f64> {
-    (ratio > 0.0).then(|| 1.0 / ratio)
+    (ratio > 0.0)
+        .then(|| 1.0 / ratio)
+        .filter(|steps| steps.is_finite())
 }
 
 impl Interval {
-    /// The interval of `scale / C`, with the same coverage; `None` where this one reaches 0 or below, for there `1/C` has no bound.
+    /// The interval of `scale / C`, with the same coverage; `None` where this one reaches 0 or below, for there `1/C` has no bound, or
+    /// none that is a number.
     pub fn reciprocal(&self, scale: f64) -> Option<Self> {
-        (self.low > 0.0).then(|| Self {
+        let high = scale / self.low;
+        (self.low > 0.0 && high.is_finite()).then(|| Self {
             low: scale / self.high,
-            high: scale / self.low,
+            high,
             level: self.level,
         })
     }
@@ -271,6 +275,8 @@ mod tests {
         );
         assert_eq!(interval(0.0, 2.0).reciprocal(64.0), None);
         assert_eq!(drift_horizon(0.01), Some(100.0));
+        assert_eq!(drift_horizon(5e-324), None);
+        assert_eq!(interval(5e-324, 2.0).reciprocal(64.0), None);
         assert_eq!(drift_horizon(-0.1), None);
         assert_eq!(drift_horizon(f64::NAN), None);
         assert_eq!(at_batch_size(0.5, 16, 64)?, 2.0);

@@ -48,7 +48,7 @@ impl Descent {
     /// From the gradient `mu`, `[d]`, and symmetric `D` and `H`, `[d, d]`.
     ///
     /// # Errors
-    /// When sizes differ, an entry is not finite, or `|mu|^2` or `Tr D` is not positive: then there is no curvature along it.
+    /// When sizes differ, an entry is not finite, or `|mu|^2` or `Tr D` is not positive or leaves the range of numbers: then there is no curvature along it.
     pub fn of(mean: &[f64], covariance: MatRef<'_, f64>, hessian: MatRef<'_, f64>) -> Result<Self> {
         let d = mean.len();
         check_shape(covariance, d, d, "the covariance")?;
@@ -66,11 +66,11 @@ impl Descent {
             ("the squared length of the mean", signal),
             ("the trace of the covariance", noise),
         ] {
-            if value <= 0.0 {
+            if !(f64::MIN_POSITIVE..f64::INFINITY).contains(&value) {
                 return Err(Error::OutOfRange {
                     name,
                     value,
-                    accepted: "positive",
+                    accepted: "positive, from 2.2e-308, below which its digits are lost, to 1.8e308",
                 });
             }
         }
@@ -227,7 +227,7 @@ mod tests {
         let error = Descent::of(&[0.0], one.as_ref(), one.as_ref()).expect_err("no gradient");
         assert_eq!(
             error.to_string(),
-            "the squared length of the mean is 0; it must be positive"
+            "the squared length of the mean is 0; it must be positive, from 2.2e-308, below which its digits are lost, to 1.8e308"
         );
         assert!(Descent::of(&[1.0], mat![[0.0]].as_ref(), one.as_ref()).is_err());
         assert!(Descent::of(&[1.0, 2.0], one.as_ref(), one.as_ref()).is_err());

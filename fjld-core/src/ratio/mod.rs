@@ -266,8 +266,38 @@ mod tests {
             error.to_string(),
             "1 samples were given; a variance needs at least 2"
         );
-        assert!(Ratio::estimate(&moments_of(&[[1.0], [2.0]]), 1.0).is_err());
+        for level in [0.0, 1.0, f64::NAN] {
+            assert!(Ratio::estimate(&moments_of(&[[1.0], [2.0]]), level).is_err());
+        }
         Ok(())
+    }
+
+    #[test]
+    fn the_noise_scale_is_the_batch_over_the_debiased_ratio_where_that_is_positive() -> Result<()> {
+        let of = |rows: &[[f64; 1]]| Ratio::estimate(&moments_of(rows), 0.95);
+        // mean 1.5 and variance 1/2: 4.5 - 1/2
+        let four = of(&[[1.0], [2.0]])?;
+        assert_eq!(four.noise_scale(64), Some(16.0));
+        assert_eq!(four.noise_scale_interval(64), None);
+        // mean 1/2 and variance 1/2: exactly what two draws of no signal are expected to show
+        assert_eq!(of(&[[0.0], [1.0]])?.noise_scale(64), None);
+        let many = of(&[9.0, 10.0, 11.0, 10.0, 9.5, 10.5, 9.8, 10.2].map(|x| [x]))?;
+        let interval = many.estimates.clone().expect("noise").interval;
+        let interval = interval.expect("eight samples");
+        let scale = many.noise_scale_interval(64).expect("much signal");
+        assert_eq!(
+            (scale.low, scale.high),
+            (64.0 / interval.high, 64.0 / interval.low)
+        );
+        assert_eq!(scale.level, 0.95);
+        Ok(())
+    }
+
+    #[test]
+    fn every_phase_has_the_name_that_files_have() {
+        use Phase::{Critical, Diffusive, Drift, Undefined};
+        let names = [Diffusive, Critical, Drift, Undefined].map(Phase::name);
+        assert_eq!(names, ["diffusive", "critical", "drift", "undefined"]);
     }
 
     #[test]
@@ -282,6 +312,7 @@ mod tests {
         };
         assert_eq!(phase(-0.1, 0.9), Phase::Diffusive);
         assert_eq!(phase(0.9, 1.0), Phase::Critical);
+        assert_eq!(phase(1.0, 1.1), Phase::Critical);
         assert_eq!(phase(1.1, 2.0), Phase::Drift);
     }
 
