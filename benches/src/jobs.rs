@@ -1,8 +1,8 @@
 //! The jobs that are timed, and the ways to do each.
 
-use crate::models::{Gpt, GptSizes, Own, Perceptron, Plain, Residual};
+use crate::models::{Functions, Gpt, GptSizes, Layers, Own, Perceptron, Plain, Residual};
 use candle_core::{D, DType, Device, Result, Tensor, Var};
-use candle_nn::{Module, loss::cross_entropy};
+use candle_nn::Module;
 use fjld_core::capture::{self, Capture, Reduction};
 use fjld_core::kronecker::{Factors, Setting};
 use fjld_core::rng::{Seed, SeededVars, standard_normals};
@@ -158,26 +158,26 @@ impl Job {
             Model::Mlp(_) => {
                 let x = normal(&[batch, WIDTHS[0]])?;
                 let y = classes("labels", batch, 10, &[batch])?;
-                let loss = |network: Perceptron| -> Loss {
+                let loss = |network: Perceptron, over: Functions| -> Loss {
                     let (x, y) = (x.clone(), y.clone());
-                    Box::new(move || cross_entropy(&network.forward(&x)?, &y))
+                    Box::new(move || (over.cross_entropy)(&network.forward(&x)?, &y))
                 };
                 (
-                    loss(Perceptron::new::<Plain>(&WIDTHS, &vb)?),
-                    loss(Perceptron::new::<Own>(&WIDTHS, &vb)?),
+                    loss(Perceptron::new::<Plain>(&WIDTHS, &vb)?, Plain::FUNCTIONS),
+                    loss(Perceptron::new::<Own>(&WIDTHS, &vb)?, Own::FUNCTIONS),
                     perceptron_products(batch),
                 )
             }
             Model::ResNet(_) => {
                 let x = normal(&[batch, 3, 32, 32])?;
                 let y = classes("labels", batch, 10, &[batch])?;
-                let loss = |network: Residual| -> Loss {
+                let loss = |network: Residual, over: Functions| -> Loss {
                     let (x, y) = (x.clone(), y.clone());
-                    Box::new(move || cross_entropy(&network.forward(&x)?, &y))
+                    Box::new(move || (over.cross_entropy)(&network.forward(&x)?, &y))
                 };
                 (
-                    loss(Residual::new::<Plain>(16, affine, &vb)?),
-                    loss(Residual::new::<Own>(16, affine, &vb)?),
+                    loss(Residual::new::<Plain>(16, affine, &vb)?, Plain::FUNCTIONS),
+                    loss(Residual::new::<Own>(16, affine, &vb)?, Own::FUNCTIONS),
                     residual_products(batch),
                 )
             }
@@ -185,16 +185,14 @@ impl Job {
                 let shape = [batch, SIZES.context];
                 let count = batch * SIZES.context;
                 let tokens = classes("tokens", count, SIZES.vocabulary as u32, &shape)?;
-                let next = classes("next", count, SIZES.vocabulary as u32, &[count])?;
-                let loss = |network: Gpt| -> Loss {
+                let next = classes("next", count, SIZES.vocabulary as u32, &shape)?;
+                let loss = |network: Gpt, over: Functions| -> Loss {
                     let (tokens, next) = (tokens.clone(), next.clone());
-                    Box::new(move || {
-                        cross_entropy(&network.forward(&tokens)?.flatten_to(1)?, &next)
-                    })
+                    Box::new(move || (over.cross_entropy)(&network.forward(&tokens)?, &next))
                 };
                 (
-                    loss(Gpt::new::<Plain>(SIZES, affine, &vb)?),
-                    loss(Gpt::new::<Own>(SIZES, affine, &vb)?),
+                    loss(Gpt::new::<Plain>(SIZES, affine, &vb)?, Plain::FUNCTIONS),
+                    loss(Gpt::new::<Own>(SIZES, affine, &vb)?, Own::FUNCTIONS),
                     gpt_products(batch),
                 )
             }

@@ -1,8 +1,8 @@
 //! The models of the measurements, each written once over a choice of layers: candle-nn's own, or the captured ones.
 
-use candle_core::{D, DType, Device, Result, Tensor};
+use candle_core::{D, Device, Result, Tensor};
 use candle_nn::{Conv2dConfig, Module, VarBuilder};
-use fjld_core::capture;
+use fjld_core::capture::{self, OverTargets};
 
 /// What needs no parameters.
 #[derive(Clone, Copy)]
@@ -11,8 +11,10 @@ pub struct Functions {
     pub relu: fn(&Tensor) -> Result<Tensor>,
     /// By the hyperbolic tangent.
     pub gelu: fn(&Tensor) -> Result<Tensor>,
-    /// Over the last axis.
-    pub softmax: fn(&Tensor) -> Result<Tensor>,
+    /// Of queries, keys and values `[n, T, 3 heads e]` by so many heads.
+    pub attention: fn(&Tensor, usize) -> Result<Tensor>,
+    /// The mean over all targets, of logits `[n, c]` or `[n, T, c]`.
+    pub cross_entropy: fn(&Tensor, &Tensor) -> Result<Tensor>,
 }
 
 /// Where a model takes its layers from.
@@ -38,6 +40,27 @@ pub trait Layers {
 
 /// Any of them.
 pub type Layer = Box<dyn Module>;
+
+/// Causal attention as one writes it in candle.
+fn attention(qkv: &Tensor, heads: usize) -> Result<Tensor> {
+    let (n, length, features) = qkv.dims3()?;
+    let each = features / (3 * heads);
+    let all = qkv
+        .reshape((n, length, 3, heads, each))?
+        .permute((2, 0, 3, 1, 4))?
+        .contiguous()?;
+    let (q, k, v) = (all.get(0)?, all.get(1)?, all.get(2)?);
+    let ahead = (0..length * length).map(|at| match at % length > at / length {
+        true => -1e9f32,
+        false => 0.0,
+    });
+    let ahead = Tensor::from_vec(ahead.collect(), (length, length), qkv.device())?;
+    let scores = (q.matmul(&k.t()?)? * (each as f64).powf(-0.5))?;
+    // the softmax that passes a gradient on
+    let weights = candle_nn::ops::softmax(&scores.broadcast_add(&ahead)?, D::Minus1)?;
+    let mixed = weights.matmul(&v)?.transpose(1, 2)?.contiguous()?;
+    mixed.reshape((n, length, heads * each))
+}
 
 /// The layers of candle-nn.
 pub struct Plain;
@@ -72,8 +95,11 @@ impl Layers for Plain {
     const FUNCTIONS: Functions = Functions {
         relu: Tensor::relu,
         gelu: Tensor::gelu,
-        // the one that passes a gradient on
-        softmax: |x| candle_nn::ops::softmax(x, D::Minus1),
+        attention,
+        cross_entropy: |logits, targets| {
+            let logits = logits.flatten_to(logits.rank() - 2)?;
+            candle_nn::loss::cross_entropy(&logits, &targets.flatten_all()?)
+        },
     };
 
     fn linear(from: usize, to: usize, bias: bool, vb: VarBuilder) -> Result<Layer> {
@@ -115,7 +141,10 @@ impl Layers for Own {
     const FUNCTIONS: Functions = Functions {
         relu: capture::relu,
         gelu: capture::gelu,
-        softmax: capture::softmax_last_dim,
+        attention: capture::causal_attention,
+        cross_entropy: |logits, targets| {
+            capture::cross_entropy(logits, targets, None, OverTargets::Mean)?.mean(0)
+        },
     };
 
     fn linear(from: usize, to: usize, bias: bool, vb: VarBuilder) -> Result<Layer> {
@@ -272,7 +301,6 @@ pub struct Gpt {
     heads: usize,
     functions: Functions,
     order: Tensor,
-    ahead: Tensor,
 }
 
 /// The sizes of a [`Gpt`].
@@ -314,10 +342,6 @@ impl Gpt {
             })
         };
         let device = Device::Cpu;
-        let ahead = (0..context * context).map(|at| match at % context > at / context {
-            true => -1e9f32,
-            false => 0.0,
-        });
         Ok(Self {
             words: L::embedding(vocabulary, width, vb.pp("words"))?,
             places: L::embedding(context, width, vb.pp("places"))?,
@@ -327,25 +351,14 @@ impl Gpt {
             heads,
             functions: L::FUNCTIONS,
             order: Tensor::arange(0u32, context as u32, &device)?,
-            ahead: Tensor::from_vec(ahead.collect(), (context, context), &device)?
-                .to_dtype(DType::F32)?,
         })
     }
 
     fn attend(&self, block: &Attention, x: &Tensor) -> Result<Tensor> {
-        let (n, length, width) = x.dims3()?;
-        let each = width / self.heads;
-        let all = block
-            .qkv
-            .forward(x)?
-            .reshape((n, length, 3, self.heads, each))?
-            .permute((2, 0, 3, 1, 4))?
-            .contiguous()?;
-        let (q, k, v) = (all.get(0)?, all.get(1)?, all.get(2)?);
-        let scores = (q.matmul(&k.t()?)? * (each as f64).powf(-0.5))?;
-        let weights = (self.functions.softmax)(&scores.broadcast_add(&self.ahead)?)?;
-        let mixed = weights.matmul(&v)?.transpose(1, 2)?.contiguous()?;
-        block.out.forward(&mixed.reshape((n, length, width))?)
+        let qkv = block.qkv.forward(x)?;
+        block
+            .out
+            .forward(&(self.functions.attention)(&qkv, self.heads)?)
     }
 }
 

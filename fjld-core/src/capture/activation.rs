@@ -38,13 +38,15 @@ pub fn gelu(x: &Tensor) -> Result<Tensor> {
     }
     by_type!(x, T => {
         let (value, slope) = map2::<T>(x, |x| {
-            let root = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
+            // (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)), which cancels nothing below 0
+            let twice = 2.0 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
+            let (one, twice) = (num::<T>(1.0), num::<T>(twice));
             let cubic = num::<T>(0.044_715) * x * x;
-            let tanh = T::tanh_of(num::<T>(root) * x * (num::<T>(1.0) + cubic));
-            let half = num::<T>(0.5);
-            let above = half * (num::<T>(1.0) + tanh);
-            let inner = num::<T>(root) * (num::<T>(1.0) + num::<T>(3.0) * cubic);
-            (x * above, above + half * x * (num::<T>(1.0) - tanh * tanh) * inner)
+            let odds = T::exp_of(num::<T>(0.0) - twice * x * (one + cubic));
+            let above = one / (one + odds);
+            let below = if above > num::<T>(0.0) { odds * above } else { one };
+            let inner = twice * (one + num::<T>(3.0) * cubic);
+            (x * above, above + x * above * below * inner)
         })?;
         attach_alone(x, value, Box::new(move |upstream| {
             zip::<T>(&slope, upstream, |slope, o| slope * o)
@@ -63,23 +65,21 @@ pub fn softmax_last_dim(x: &Tensor) -> Result<Tensor> {
     }
     by_type!(x, T => {
         let value = rows::<T>(x, None, width, |x, _, into| {
-            let largest = x.iter().copied().fold(x[0], |a, b| if b > a { b } else { a });
-            let mut total = num::<T>(0.0);
+            let largest = in_lanes(x, x[0], |lane, x| if x > lane { x } else { lane });
             for (into, &x) in into.iter_mut().zip(x) {
                 *into = T::exp_of(x - largest);
-                total += *into;
             }
-            let share = num::<T>(1.0) / total;
+            let share = num::<T>(1.0) / in_lanes(into, num::<T>(0.0), |lane, x| lane + x);
             into.iter_mut().for_each(|value| *value *= share);
         })?;
         let own = value.copy()?;
         attach_alone(x, value, Box::new(move |upstream| {
             // dL/dx = y (o - sum o y)
             rows::<T>(&own, Some(upstream), width, |y, o, into| {
-                let mut along = num::<T>(0.0);
-                for (&y, &o) in y.iter().zip(o) {
-                    along += y * o;
+                for (into, (&y, &o)) in into.iter_mut().zip(y.iter().zip(o)) {
+                    *into = y * o;
                 }
+                let along = in_lanes(into, num::<T>(0.0), |lane, x| lane + x);
                 for (into, (&y, &o)) in into.iter_mut().zip(y.iter().zip(o)) {
                     *into = y * (o - along);
                 }
@@ -89,14 +89,28 @@ pub fn softmax_last_dim(x: &Tensor) -> Result<Tensor> {
 }
 
 /// Whether there is a capture to be fast for; outside one, models are candle's.
-fn in_one_pass(x: &Tensor) -> bool {
+pub(super) fn in_one_pass(x: &Tensor) -> bool {
     is_host(x) && x.elem_count() > 0 && Session::current().is_some()
 }
 
 /// A number of a type that is not known here.
 #[inline(always)]
-fn num<T: Number>(x: f64) -> T {
+pub(super) fn num<T: Number>(x: f64) -> T {
     <T as candle_core::WithDType>::from_f64(x)
+}
+
+/// What `join` makes of all numbers, in lanes that the compiler keeps in vector registers: `join` must not mind their order.
+#[inline(always)]
+pub(super) fn in_lanes<T: Number>(x: &[T], start: T, join: impl Fn(T, T) -> T) -> T {
+    let mut lanes = [start; 16];
+    let (chunks, rest) = x.as_chunks::<16>();
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane = join(*lane, x);
+        }
+    }
+    let whole = lanes.into_iter().fold(start, &join);
+    rest.iter().fold(whole, |whole, &x| join(whole, x))
 }
 
 fn map<T: Number>(x: &Tensor, f: impl Fn(T) -> T + Sync) -> Result<Tensor> {
@@ -124,9 +138,11 @@ fn map2<T: Number>(x: &Tensor, f: impl Fn(T) -> (T, T) + Sync) -> Result<(Tensor
             .zip(slopes.par_chunks_mut(CHUNK));
         both.zip(x.par_chunks(CHUNK))
             .for_each(|((values, slopes), x)| {
-                for ((value, slope), &x) in values.iter_mut().zip(slopes).zip(x) {
-                    (*value, *slope) = f(x);
-                }
+                wide(|| {
+                    for ((value, slope), &x) in values.iter_mut().zip(slopes).zip(x) {
+                        (*value, *slope) = f(x);
+                    }
+                });
             });
     })?;
     let tensor = |numbers| Tensor::from_vec(numbers, x.shape(), x.device());

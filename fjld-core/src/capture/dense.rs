@@ -3,6 +3,7 @@
 //! Products are faer's, which are as fast on an example's small matrices as on a batch's. They are split over rayon's pool by their
 //! sides alone, never by its size, so that the number of threads moves no bit.
 
+use super::exponential;
 pub(crate) use crate::wide::wide;
 use candle_core::{DType, Error, Result, Storage, Tensor, WithDType};
 use faer::linalg::matmul::matmul_with_conj;
@@ -13,27 +14,19 @@ use rayon::prelude::*;
 pub(crate) trait Number: WithDType + faer::traits::ComplexField + Into<f64> {
     /// `exp(x)`.
     fn exp_of(x: Self) -> Self;
-    /// `tanh(x)`.
-    fn tanh_of(x: Self) -> Self;
 }
 
 impl Number for f32 {
+    #[inline(always)]
     fn exp_of(x: Self) -> Self {
-        x.exp()
-    }
-
-    fn tanh_of(x: Self) -> Self {
-        x.tanh()
+        exponential::exp(x)
     }
 }
 
 impl Number for f64 {
+    #[inline(always)]
     fn exp_of(x: Self) -> Self {
         x.exp()
-    }
-
-    fn tanh_of(x: Self) -> Self {
-        x.tanh()
     }
 }
 

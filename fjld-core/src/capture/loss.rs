@@ -2,7 +2,11 @@
 //!
 //! Legend: `n` examples, `T` targets of each, `c` classes. A target equal to the index to ignore does not count: padding, say.
 
+use super::activation::{in_lanes, in_one_pass, num};
+use super::attach::attach_alone;
+use super::dense::{Number, by_type, wide, with_slice};
 use candle_core::{D, DType, Error, Result, Tensor};
+use rayon::prelude::*;
 
 /// How the losses of one example's targets become the loss of the example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,13 @@ pub fn cross_entropy(
             )));
         }
     }
+    if in_one_pass(logits) {
+        let counts: Vec<Option<usize>> = known
+            .iter()
+            .map(|target| counts(target).then_some(*target as usize))
+            .collect();
+        return by_type!(logits, T => on_host::<T>(logits, &counts, over));
+    }
     // any class will do where no target counts
     let safe: Vec<u32> = known
         .iter()
@@ -71,6 +82,71 @@ pub fn cross_entropy(
             sums / counts.maximum(1.0)?
         }
     }
+}
+
+/// The losses and their gradients in one pass over the logits; `targets` are classes where they count.
+fn on_host<T: Number>(
+    logits: &Tensor,
+    targets: &[Option<usize>],
+    over: OverTargets,
+) -> Result<Tensor> {
+    let (n, classes) = (logits.dim(0)?, logits.dim(D::Minus1)?);
+    let positions = targets.len() / n;
+    let each = positions * classes;
+    let mut losses = vec![num::<T>(0.0); n];
+    let mut slopes = vec![num::<T>(0.0); n * each];
+    with_slice(logits, |logits: &[T]| {
+        let examples = losses.par_iter_mut().zip(slopes.par_chunks_mut(each));
+        let given = logits.par_chunks(each).zip(targets.par_chunks(positions));
+        examples
+            .zip(given)
+            .for_each(|((loss, slopes), (logits, targets))| {
+                wide(|| {
+                    let counted = targets.iter().flatten().count().max(1);
+                    let weight = match over {
+                        OverTargets::Sum => 1.0,
+                        OverTargets::Mean => 1.0 / counted as f64,
+                    };
+                    let rows = slopes
+                        .chunks_exact_mut(classes)
+                        .zip(logits.chunks_exact(classes));
+                    let mut sum = 0.0;
+                    for ((slopes, logits), target) in rows.zip(targets) {
+                        if let &Some(class) = target {
+                            sum += surprise(logits, class, weight, slopes);
+                        }
+                    }
+                    *loss = num(weight * sum);
+                });
+            });
+    })?;
+    let losses = Tensor::from_vec(losses, n, logits.device())?;
+    let slopes = Tensor::from_vec(slopes, (n, each), logits.device())?;
+    let shape = logits.shape().clone();
+    attach_alone(
+        logits,
+        losses,
+        Box::new(move |upstream| {
+            slopes
+                .broadcast_mul(&upstream.reshape(((), 1))?)?
+                .reshape(&shape)
+        }),
+    )
+}
+
+/// `-log softmax(z)_y`, and `weight` times its gradient, `softmax(z) - e_y`, into `slopes`.
+#[inline(always)]
+fn surprise<T: Number>(z: &[T], class: usize, weight: f64, slopes: &mut [T]) -> f64 {
+    let largest = in_lanes(z, z[0], |lane, z| if z > lane { z } else { lane });
+    for (slope, &z) in slopes.iter_mut().zip(z) {
+        *slope = T::exp_of(z - largest);
+    }
+    let total = in_lanes(slopes, num::<T>(0.0), |lane, x| lane + x);
+    let share = num::<T>(weight) / total;
+    slopes.iter_mut().for_each(|slope| *slope *= share);
+    slopes[class] -= num::<T>(weight);
+    let total: f64 = total.into();
+    total.ln() - (z[class] - largest).into()
 }
 
 /// 1 where a target counts and 0 where it is to be ignored, `u8` in the shape of the targets: the mask that

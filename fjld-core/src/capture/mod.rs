@@ -10,11 +10,13 @@
 
 mod activation;
 mod attach;
+mod attention;
 mod batch_norm;
 mod conv;
 mod convolve;
 pub(crate) mod dense;
 mod embedding;
+mod exponential;
 mod group_norm;
 mod kernels;
 mod layer_norm;
@@ -33,6 +35,7 @@ mod statistics;
 mod unfold;
 
 pub use activation::{gelu, relu, softmax_last_dim};
+pub use attention::causal_attention;
 pub use batch_norm::{BatchNorm, batch_norm};
 pub use conv::{Conv1d, Conv2d, conv1d, conv1d_no_bias, conv2d, conv2d_no_bias};
 pub use embedding::{Embedding, embedding};

@@ -1,8 +1,10 @@
 //! Between tensors, where the data are, and matrices on the host, where the factors are.
 
+use crate::capture::dense::{Number, by_type, is_host, wide, with_slice};
 use crate::error::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use faer::{Mat, MatRef};
+use rayon::prelude::*;
 
 /// The same numbers in 64 bits, without their history: sums of 32-bit numbers lose digits, and no gradient flows through a measurement.
 pub(crate) fn widened(tensor: &Tensor) -> Result<Tensor> {
@@ -30,13 +32,17 @@ pub(crate) fn scalar(tensor: &Tensor) -> Result<f64> {
     Ok(tensor.to_scalar::<f64>()?)
 }
 
-/// Refuses a tensor of 64-bit numbers with NaN or an infinity in it: `row` counts along the first axis, `column` over all the others.
+/// Refuses a tensor with NaN or an infinity in it: `row` counts along the first axis, `column` over all the others.
 pub(crate) fn check_finite(tensor: &Tensor) -> Result<()> {
-    // x * 0 is NaN for NaN and the infinities, and so is any sum with it; nothing but this sum leaves the device
-    if scalar(&(tensor * 0.0)?.sum_all()?)? == 0.0 {
+    let all_finite = match is_host(tensor) {
+        true => by_type!(tensor, T => with_slice(tensor, all_finite::<T>)?),
+        // nothing but this sum leaves the device
+        false => scalar(&(widened(tensor)? * 0.0)?.sum_all()?)? == 0.0,
+    };
+    if all_finite {
         return Ok(());
     }
-    let entries = tensor.flatten_all()?.to_vec1::<f64>()?;
+    let entries = widened(tensor)?.flatten_all()?.to_vec1::<f64>()?;
     let width = entries.len() / tensor.dim(0)?;
     match entries.iter().position(|v| !v.is_finite()) {
         Some(at) => Err(Error::NotFinite {
@@ -46,4 +52,24 @@ pub(crate) fn check_finite(tensor: &Tensor) -> Result<()> {
         }),
         None => Ok(()),
     }
+}
+
+/// x * 0 is NaN for NaN and the infinities, and so is any sum with it.
+fn all_finite<T: Number>(entries: &[T]) -> bool {
+    let zero = |chunk: &[T]| {
+        wide(|| {
+            let mut lanes = [T::zero(); 16];
+            let (chunks, rest) = chunk.as_chunks::<16>();
+            for chunk in chunks {
+                for (lane, &x) in lanes.iter_mut().zip(chunk) {
+                    *lane += x * T::zero();
+                }
+            }
+            lanes
+                .iter()
+                .chain(rest)
+                .all(|&x| x * T::zero() == T::zero())
+        })
+    };
+    entries.par_chunks(1 << 16).all(zero)
 }

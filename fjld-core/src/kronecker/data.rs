@@ -17,6 +17,26 @@ pub(super) struct Data {
     pub resolution: f64,
 }
 
+/// The sides of a pair's block, `(in, out)`, the bias counted.
+pub(super) fn sides(pair: &LayerPair) -> Result<(usize, usize)> {
+    let (_, _, inputs, outputs) = shape(pair).map_err(|e| e.within(&pair.layer))?;
+    Ok((inputs + usize::from(pair.bias), outputs))
+}
+
+/// Examples, positions, inputs and outputs.
+fn shape(pair: &LayerPair) -> Result<(usize, usize, usize, usize)> {
+    let (examples, positions, inputs) = dims(&pair.inputs, "the inputs")?;
+    let (rows, columns, outputs) = dims(&pair.gradients, "the output gradients")?;
+    if (rows, columns) != (examples, positions) {
+        return Err(Error::Shape {
+            what: "the output gradients",
+            expected: format!("[{examples}, {positions}, outputs] as the inputs have"),
+            got: pair.gradients.dims().to_vec(),
+        });
+    }
+    Ok((examples, positions, inputs, outputs))
+}
+
 impl Data {
     /// Everything that can be wrong with a pair is found here.
     pub fn of(pair: &LayerPair) -> Result<Self> {
@@ -24,15 +44,7 @@ impl Data {
     }
 
     fn unnamed(pair: &LayerPair) -> Result<Self> {
-        let (examples, positions, _) = dims(&pair.inputs, "the inputs")?;
-        let (rows, columns, _) = dims(&pair.gradients, "the output gradients")?;
-        if (rows, columns) != (examples, positions) {
-            return Err(Error::Shape {
-                what: "the output gradients",
-                expected: format!("[{examples}, {positions}, outputs] as the inputs have"),
-                got: pair.gradients.dims().to_vec(),
-            });
-        }
+        let (examples, positions, ..) = shape(pair)?;
         let mut inputs = widened(&pair.inputs)?;
         let mut gradients = widened(&pair.gradients)?;
         let ones = Tensor::ones((examples, positions), DType::F64, inputs.device())?;

@@ -1,6 +1,6 @@
 //! The factors `A` and `G` of a layer's block, streaming.
 
-use super::data::Data;
+use super::data::{self, Data};
 use super::{Block, Compression, Damping};
 use crate::capture::LayerPair;
 use crate::capture::dense::{gram, is_host, with_slice};
@@ -79,10 +79,9 @@ impl Factors {
     /// No examples yet, for the layer that `pair` comes from.
     ///
     /// # Errors
-    /// When the pair is not usable: see [`Factors::push`].
+    /// When the pair's shapes are not usable: see [`Factors::push`].
     pub fn for_layer(pair: &LayerPair, setting: Setting) -> Result<Self> {
-        let data = Data::of(pair)?;
-        let (inputs, outputs) = (data.inputs.dims()[2], data.gradients.dims()[2]);
+        let (inputs, outputs) = data::sides(pair)?;
         Ok(Self {
             layer: pair.layer.clone(),
             setting,
@@ -164,7 +163,8 @@ impl Factors {
                 // an example without positions has a sum of 0, and so has its mean
                 let divisor = data.counts.maximum(1.0)?;
                 let covered = data.counts.minimum(1.0)?.sum_all()?.to_scalar::<f64>()?;
-                (data.inputs.sum(1)?.broadcast_div(&divisor)?, covered)
+                let sums = data.inputs.sum(1)?;
+                (sums.broadcast_div(&divisor)?, covered)
             }
         };
         Ok((self_products(&rows)?, weight))
