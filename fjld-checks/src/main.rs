@@ -15,7 +15,7 @@ use fjld_checks::plan_samples::{self, parse_half_width, plan_samples};
 use fjld_checks::recorded::{calibration, judge, subjects};
 use fjld_checks::replay::{Agreement, replay};
 use fjld_checks::report::{self, Provenance, Report, pictures, pins, terminal};
-use fjld_checks::scenarios::data::{fetch, folder, hub};
+use fjld_checks::scenarios::data::{fetch, folder};
 use fjld_checks::scenarios::recorded;
 use fjld_checks::scenarios::store::{RunStore, whole_lines};
 use fjld_checks::scenarios::{self, Scenario};
@@ -197,7 +197,7 @@ enum DataCommand {
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
     },
-    /// Get a data set by curl or from the Hugging Face hub, check its bytes, and write it whole
+    /// Get a data set by curl, check its bytes, and write it whole
     Fetch {
         /// Its name, as `data list` has it
         name: String,
@@ -207,9 +207,6 @@ enum DataCommand {
         /// The address of a folder with the same files, in place of where they are published
         #[arg(long, value_name = "URL")]
         mirror: Option<String>,
-        /// Take it from the Hugging Face hub by candle-datasets (MNIST; the program has to be built for it)
-        #[arg(long, conflicts_with = "mirror")]
-        hub: bool,
     },
 }
 
@@ -319,15 +316,9 @@ impl Cli {
             Command::Data(DataArgs { command }) => {
                 print(&match command {
                     DataCommand::List { data } => folder::list(data.as_deref())?,
-                    DataCommand::Fetch {
-                        name,
-                        data,
-                        hub: true,
-                        ..
-                    } => hub::fetch(fetch::named(&name)?, &data)?,
-                    DataCommand::Fetch {
-                        name, data, mirror, ..
-                    } => fetch::fetch(fetch::named(&name)?, &data, mirror.as_deref())?,
+                    DataCommand::Fetch { name, data, mirror } => {
+                        fetch::fetch(fetch::named(&name)?, &data, mirror.as_deref())?
+                    }
                 })?;
                 Ok(Exit::Done)
             }

@@ -358,7 +358,9 @@ fn a_recording_is_written_with_its_provenance_and_the_spent_time_is_told() {
     assert_eq!(provenance["note"], "a trial");
     let command = "fjld-checks run scenarios/digits-mlp.toml --tier quick";
     assert_eq!(provenance["command"], command);
-    let lines = text_of(&Path::new(&kept).join("digits-mlp.jsonl"));
+    let packed = std::fs::File::open(Path::new(&kept).join("digits-mlp.jsonl.gz"));
+    let lines = std::io::read_to_string(flate2::read::GzDecoder::new(packed.expect("it is kept")));
+    let lines = lines.expect("it is whole");
     assert_eq!(
         lines,
         text_of(&Path::new(&to).join("evidence/digits-mlp.jsonl"))

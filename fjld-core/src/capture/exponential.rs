@@ -7,7 +7,7 @@
 /// `1.5 x 2^23`: added to a number of modest size, it leaves the nearest integer in the last bits.
 const ROUND: f32 = 12_582_912.0;
 /// `ln 2` in two parts: the first has so few digits that its multiples by `n` are exact.
-const LN2_HIGH: f32 = 0.693_359_375;
+const LN2_HIGH: f32 = 355.0 / 512.0;
 const LN2_LOW: f32 = -2.121_944_4e-4;
 /// Beyond these the result is 0, or infinite.
 const LEAST: f32 = -106.0;

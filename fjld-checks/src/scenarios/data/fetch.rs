@@ -61,11 +61,7 @@ pub fn fetch(set: &DataSet, folder: &Path, mirror: Option<&str>) -> Result<Strin
 }
 
 /// Writes the files of a set, once all are there and their sums are the known ones.
-pub(super) fn keep(
-    set: &DataSet,
-    folder: &Path,
-    mut files: BTreeMap<String, Vec<u8>>,
-) -> Result<String> {
+fn keep(set: &DataSet, folder: &Path, mut files: BTreeMap<String, Vec<u8>>) -> Result<String> {
     let own = folder.join(set.folder);
     let mut wanted = Vec::new();
     for (name, known) in set.files {

@@ -70,7 +70,7 @@ fn idx(images: &[u8], labels: &[u8]) -> Result<Examples> {
 
 const SIDE: usize = 32;
 /// Red, green and blue: the means and standard deviations of the training set's pixels, in `[0, 1]`.
-pub(super) const CHANNELS: [(f32, f32); 3] = [(0.4914, 0.2470), (0.4822, 0.2435), (0.4465, 0.2616)];
+const CHANNELS: [(f32, f32); 3] = [(0.4914, 0.2470), (0.4822, 0.2435), (0.4465, 0.2616)];
 
 /// Records of a label and three planes of pixels.
 fn records(bytes: &[u8]) -> Result<Examples> {

@@ -7,7 +7,6 @@ pub mod choice;
 pub mod fetch;
 pub mod folder;
 mod grammar;
-pub mod hub;
 mod images;
 mod modular;
 mod text;
