@@ -55,7 +55,7 @@ fn the_verdicts_of_the_standard_tier_are_as_pinned() {
 }
 
 #[test]
-#[ignore = "minutes; run it with: cargo test -p fjld-checks --test pinned_verdicts -- --ignored"]
+#[ignore = "hours, for the sums modulo 97; run it with: cargo test -p fjld-checks --test pinned_verdicts -- --ignored"]
 fn the_verdicts_of_the_full_tier_are_as_pinned() {
     verdicts_are_pinned(Tier::Full);
 }
