@@ -504,15 +504,16 @@ fn run(args: &RunArgs) -> Result<Exit> {
     // read once: what is recorded as the scenario must be what was run
     let text = std::fs::read_to_string(path).map_err(|e| Error::file("read", path, &e))?;
     let scenario = scenarios::parse(&text, &path.display().to_string())?;
+    let has_runs = matches!(scenario, Scenario::Study(_) | Scenario::Training(_));
+    if args.record.is_some() && !has_runs {
+        return Err(Error::input(format!(
+            "--record: \"{}\" has no runs; accepted are scenarios of training and studies",
+            scenario.name()
+        )));
+    }
     let _held = hold(&args.out)?;
     let mut runs = run_store(args)?;
     let (lines, shown) = match &scenario {
-        Scenario::Gaussian(_) | Scenario::Reparameterization(_) if args.record.is_some() => {
-            return Err(Error::input(format!(
-                "--record: \"{}\" has no runs; accepted are scenarios of training and studies",
-                scenario.name()
-            )));
-        }
         Scenario::Gaussian(own) => {
             keep_table(args, &own.name, &own.run()?)?;
             return written_to(&args.out);

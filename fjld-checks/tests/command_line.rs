@@ -366,8 +366,10 @@ fn a_recording_is_written_with_its_provenance_and_the_spent_time_is_told() {
         text_of(&Path::new(&to).join("evidence/digits-mlp.jsonl"))
     );
     let gaussian = scenario.replace("digits-mlp", "gaussian-isotropic");
-    let refused = refusal(&["run", &gaussian, "--record", &kept]);
+    let none = path_in(&out, "none");
+    let refused = refusal(&["run", &gaussian, "--record", &kept, "--out", &none]);
     assert!(refused.contains("has no runs"), "{refused}");
+    assert!(!Path::new(&none).exists());
 }
 
 #[test]
