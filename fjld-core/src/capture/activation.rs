@@ -2,7 +2,8 @@
 //! take five passes over memory for a backward step, or, as its fused softmax, pass no gradient on.
 
 use super::attach::attach_alone;
-use super::dense::{Number, by_type, is_host, wide, with_slice};
+use super::dense::{Number, by_type, in_lanes, is_host, num, wide, with_slice};
+use super::exponential::softmax;
 use super::session::Session;
 use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
@@ -65,12 +66,8 @@ pub fn softmax_last_dim(x: &Tensor) -> Result<Tensor> {
     }
     by_type!(x, T => {
         let value = rows::<T>(x, None, width, |x, _, into| {
-            let largest = in_lanes(x, x[0], |lane, x| if x > lane { x } else { lane });
-            for (into, &x) in into.iter_mut().zip(x) {
-                *into = T::exp_of(x - largest);
-            }
-            let share = num::<T>(1.0) / in_lanes(into, num::<T>(0.0), |lane, x| lane + x);
-            into.iter_mut().for_each(|value| *value *= share);
+            into.copy_from_slice(x);
+            softmax(into, num(1.0), num(1.0));
         })?;
         let own = value.copy()?;
         attach_alone(x, value, Box::new(move |upstream| {
@@ -91,26 +88,6 @@ pub fn softmax_last_dim(x: &Tensor) -> Result<Tensor> {
 /// Whether there is a capture to be fast for; outside one, models are candle's.
 pub(super) fn in_one_pass(x: &Tensor) -> bool {
     is_host(x) && x.elem_count() > 0 && Session::current().is_some()
-}
-
-/// A number of a type that is not known here.
-#[inline(always)]
-pub(super) fn num<T: Number>(x: f64) -> T {
-    <T as candle_core::WithDType>::from_f64(x)
-}
-
-/// What `join` makes of all numbers, in lanes that the compiler keeps in vector registers: `join` must not mind their order.
-#[inline(always)]
-pub(super) fn in_lanes<T: Number>(x: &[T], start: T, join: impl Fn(T, T) -> T) -> T {
-    let mut lanes = [start; 16];
-    let (chunks, rest) = x.as_chunks::<16>();
-    for chunk in chunks {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane = join(*lane, x);
-        }
-    }
-    let whole = lanes.into_iter().fold(start, &join);
-    rest.iter().fold(whole, |whole, &x| join(whole, x))
 }
 
 fn map<T: Number>(x: &Tensor, f: impl Fn(T) -> T + Sync) -> Result<Tensor> {

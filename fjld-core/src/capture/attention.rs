@@ -1,11 +1,12 @@
 //! Causal self-attention, in one pass each way. It has no parameters and nothing to measure: it is here because the operations it
 //! otherwise consists of (rearranged copies, a scale, a mask, and their gradients) cost candle several times its products.
 
-use super::activation::{in_lanes, in_one_pass, num};
+use super::activation::in_one_pass;
 use super::attach::attach_alone;
-use super::dense::{Number, by_type, multiply, wide, with_slice};
+use super::dense::{Number, by_type, in_lanes, multiply, num, wide, with_slice};
+use super::exponential::softmax;
 use candle_core::{D, Device, Error, Result, Tensor};
-use candle_nn::ops::softmax;
+use candle_nn::ops;
 use faer::{MatMut, MatRef};
 use rayon::prelude::*;
 
@@ -43,9 +44,6 @@ struct Heads {
     each: usize,
 }
 
-/// Queries, keys and values of one head, as they lie in an example.
-struct Triple<'a, T>([MatRef<'a, T>; 3]);
-
 impl Heads {
     fn width(&self) -> usize {
         self.heads * self.each
@@ -75,19 +73,20 @@ impl Heads {
             .to_device(qkv.device())?
             .to_dtype(qkv.dtype())?;
         let scores = (q.matmul(&k.t()?)? * self.scale())?.broadcast_add(&later)?;
-        let mixed = softmax(&scores, D::Minus1)?.matmul(&v)?;
+        let mixed = ops::softmax(&scores, D::Minus1)?.matmul(&v)?;
         mixed
             .transpose(1, 2)?
             .contiguous()?
             .reshape((n, positions, heads * each))
     }
 
-    fn triple<'a, T>(&self, example: &'a [T], head: usize) -> Triple<'a, T> {
+    /// Queries, keys and values of one head, as they lie in an example.
+    fn triple<'a, T>(&self, example: &'a [T], head: usize) -> [MatRef<'a, T>; 3] {
         let (width, each) = (self.width(), self.each);
-        Triple([0, 1, 2].map(|which| {
+        [0, 1, 2].map(|which| {
             let from = &example[which * width + head * each..];
             MatRef::from_row_major_slice_with_stride(from, self.positions, each, 3 * width)
-        }))
+        })
     }
 
     /// Where one head's numbers go, in rows of `width` with `at` before them.
@@ -111,7 +110,7 @@ impl Heads {
                 .zip(mixed.par_chunks_mut(length * width));
             examples.for_each(|((qkv, weights), mixed)| {
                 for (head, weights) in weights.chunks_exact_mut(square).enumerate() {
-                    let Triple([q, k, v]) = own.triple(qkv, head);
+                    let [q, k, v] = own.triple(qkv, head);
                     let scores = MatMut::from_row_major_slice_mut(weights, length, length);
                     multiply(scores, false, q, k.transpose());
                     wide(|| own.weigh(weights));
@@ -134,16 +133,7 @@ impl Heads {
         for (t, row) in scores.chunks_exact_mut(self.positions).enumerate() {
             let (earlier, later) = row.split_at_mut(t + 1);
             later.fill(num(0.0));
-            let largest = in_lanes(
-                earlier,
-                earlier[0],
-                |lane, x| if x > lane { x } else { lane },
-            );
-            for x in earlier.iter_mut() {
-                *x = T::exp_of((*x - largest) * scale);
-            }
-            let share = num::<T>(1.0) / in_lanes(earlier, num::<T>(0.0), |lane, x| lane + x);
-            earlier.iter_mut().for_each(|x| *x *= share);
+            softmax(earlier, scale, num(1.0));
         }
     }
 
@@ -167,7 +157,7 @@ impl Heads {
                 examples.for_each(|(((slopes, qkv), weights), upstream)| {
                     let mut along = vec![num::<T>(0.0); square];
                     for (head, weights) in weights.chunks_exact(square).enumerate() {
-                        let Triple([q, k, v]) = self.triple(qkv, head);
+                        let [q, k, v] = self.triple(qkv, head);
                         let at = head * self.each;
                         let o = MatRef::from_row_major_slice_with_stride(
                             &upstream[at..],

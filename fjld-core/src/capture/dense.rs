@@ -77,11 +77,27 @@ pub(crate) fn multiply<T: Number>(
     b: MatRef<'_, T>,
 ) {
     let how = if add { Accum::Add } else { Accum::Replace };
-    matmul_with_conj(into, how, a, Conj::No, b, Conj::No, one(), Par::Seq);
+    matmul_with_conj(into, how, a, Conj::No, b, Conj::No, num(1.0), Par::Seq);
 }
 
-fn one<T: Number>() -> T {
-    T::from_f64(1.0)
+/// A number of a type that is not known here.
+#[inline(always)]
+pub(crate) fn num<T: Number>(x: f64) -> T {
+    <T as WithDType>::from_f64(x)
+}
+
+/// What `join` makes of all numbers, in lanes that the compiler keeps in vector registers: `join` must not mind their order.
+#[inline(always)]
+pub(crate) fn in_lanes<T: Number>(x: &[T], start: T, join: impl Fn(T, T) -> T) -> T {
+    let mut lanes = [start; 16];
+    let (chunks, rest) = x.as_chunks::<16>();
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane = join(*lane, x);
+        }
+    }
+    let whole = lanes.into_iter().fold(start, &join);
+    rest.iter().fold(whole, |whole, &x| join(whole, x))
 }
 
 /// As [`multiply`], in pieces over the pool.

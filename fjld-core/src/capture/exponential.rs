@@ -4,6 +4,8 @@
 //! `exp(x) = 2^n exp(r)` with `n = round(x / ln 2)` and `|r| <= ln(2)/2`, and `exp(r)` by its series to `r^7/7!`, whose remainder, below
 //! 6e-9 of it, vanishes in single precision. Nothing is contracted, so that every processor gives the same bits.
 
+use super::dense::{Number, in_lanes, num};
+
 /// `1.5 x 2^23`: added to a number of modest size, it leaves the nearest integer in the last bits.
 const ROUND: f32 = 12_582_912.0;
 /// `ln 2` in two parts: the first has so few digits that its multiples by `n` are exact.
@@ -39,6 +41,19 @@ pub(super) fn exp(x: f32) -> f32 {
     let half = n >> 1;
     let (half, rest) = (half.clamp(-126, 127), n.wrapping_sub(half).clamp(-126, 127));
     series * power_of_two(half) * power_of_two(rest)
+}
+
+/// A row to `weight` times the softmax of `scale` times it; its largest entry `m` and `sum exp(scale (x - m))` as they were.
+#[inline(always)]
+pub(super) fn softmax<T: Number>(row: &mut [T], scale: T, weight: T) -> (T, T) {
+    let largest = in_lanes(row, row[0], |lane, x| if x > lane { x } else { lane });
+    for x in row.iter_mut() {
+        *x = T::exp_of((*x - largest) * scale);
+    }
+    let total = in_lanes(row, num::<T>(0.0), |lane, x| lane + x);
+    let share = weight / total;
+    row.iter_mut().for_each(|x| *x *= share);
+    (largest, total)
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 //!
 //! Legend: `n` examples, `T` targets of each, `c` classes. A target equal to the index to ignore does not count: padding, say.
 
-use super::activation::{in_lanes, in_one_pass, num};
+use super::activation::in_one_pass;
 use super::attach::attach_alone;
-use super::dense::{Number, by_type, wide, with_slice};
+use super::dense::{Number, by_type, num, wide, with_slice};
+use super::exponential::softmax;
 use candle_core::{D, DType, Error, Result, Tensor};
 use rayon::prelude::*;
 
@@ -137,13 +138,8 @@ fn on_host<T: Number>(
 /// `-log softmax(z)_y`, and `weight` times its gradient, `softmax(z) - e_y`, into `slopes`.
 #[inline(always)]
 fn surprise<T: Number>(z: &[T], class: usize, weight: f64, slopes: &mut [T]) -> f64 {
-    let largest = in_lanes(z, z[0], |lane, z| if z > lane { z } else { lane });
-    for (slope, &z) in slopes.iter_mut().zip(z) {
-        *slope = T::exp_of(z - largest);
-    }
-    let total = in_lanes(slopes, num::<T>(0.0), |lane, x| lane + x);
-    let share = num::<T>(weight) / total;
-    slopes.iter_mut().for_each(|slope| *slope *= share);
+    slopes.copy_from_slice(z);
+    let (largest, total) = softmax(slopes, num(1.0), num(weight));
     slopes[class] -= num::<T>(weight);
     let total: f64 = total.into();
     total.ln() - (z[class] - largest).into()

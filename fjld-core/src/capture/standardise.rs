@@ -5,7 +5,7 @@
 //! `dL/dx = (g - mean(g) - x_hat mean(g x_hat)) / sqrt(variance + eps)` with `g = w dL/dz`. Not centred, both means of `x` and of `g` stay
 //! away, and the variance is the mean square.
 
-use super::dense::{Number, wide, with_slice};
+use super::dense::{Number, num, wide, with_slice};
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
@@ -44,12 +44,6 @@ fn sum2<T: Number>(x: &[T], y: &[T], f: impl Fn(f64, f64) -> f64) -> f64 {
     }
     let rest = x_rest.iter().zip(y_rest);
     sums.iter().sum::<f64>() + rest.map(|(&x, &y)| f(x.into(), y.into())).sum::<f64>()
-}
-
-/// A number of a type that is not known here.
-#[inline(always)]
-fn narrow<T: Number>(x: f64) -> T {
-    <T as candle_core::WithDType>::from_f64(x)
 }
 
 impl Standardisation {
@@ -120,7 +114,7 @@ impl Standardisation {
         weight: &[T],
         bias: &[T],
     ) {
-        let (mean, inverse) = (narrow::<T>(mean), narrow::<T>(inverse));
+        let (mean, inverse) = (num::<T>(mean), num::<T>(inverse));
         match self.scales {
             Scales::Columns => {
                 let both = value.iter_mut().zip(x).zip(weight.iter().zip(bias));
@@ -211,7 +205,7 @@ impl Standardisation {
     ) -> (f64, f64) {
         match self.scales {
             Scales::Columns => {
-                let (m, s) = (narrow::<T>(mean), narrow::<T>(inverse));
+                let (m, s) = (num::<T>(mean), num::<T>(inverse));
                 let own = of_weight.iter_mut().zip(of_bias);
                 for ((of_weight, of_bias), (&x, &o)) in own.zip(x.iter().zip(upstream)) {
                     *of_weight += o * ((x - m) * s);
@@ -239,8 +233,8 @@ impl Standardisation {
                 for (((of_weight, of_bias), &w), (x, o)) in own.zip(runs) {
                     let flat = sum2(o, o, |o, _| o);
                     let along = sum2(x, o, |x, o| (x - mean) * o) * inverse;
-                    *of_weight += narrow::<T>(along);
-                    *of_bias += narrow::<T>(flat);
+                    *of_weight += num::<T>(along);
+                    *of_bias += num::<T>(flat);
                     let w: f64 = w.into();
                     sums.0 += w * flat;
                     sums.1 += w * along;
@@ -263,8 +257,8 @@ impl Standardisation {
         let size = self.size as f64;
         let flat = if self.centred { flat / size } else { 0.0 };
         // dL/dx = s (w o - flat - (x - mean) s along): two constants of the row
-        let (m, s) = (narrow::<T>(mean), narrow::<T>(inverse));
-        let (flat, along) = (narrow::<T>(flat), narrow::<T>(inverse * along / size));
+        let (m, s) = (num::<T>(mean), num::<T>(inverse));
+        let (flat, along) = (num::<T>(flat), num::<T>(inverse * along / size));
         match self.scales {
             Scales::Columns => {
                 let data = x.iter().zip(upstream).zip(weight);

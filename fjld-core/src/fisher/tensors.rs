@@ -1,6 +1,6 @@
 //! Between tensors, where the data are, and matrices on the host, where the factors are.
 
-use crate::capture::dense::{Number, by_type, is_host, wide, with_slice};
+use crate::capture::dense::{Number, by_type, in_lanes, is_host, wide, with_slice};
 use crate::error::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use faer::{Mat, MatRef};
@@ -56,20 +56,7 @@ pub(crate) fn check_finite(tensor: &Tensor) -> Result<()> {
 
 /// x * 0 is NaN for NaN and the infinities, and so is any sum with it.
 fn all_finite<T: Number>(entries: &[T]) -> bool {
-    let zero = |chunk: &[T]| {
-        wide(|| {
-            let mut lanes = [T::zero(); 16];
-            let (chunks, rest) = chunk.as_chunks::<16>();
-            for chunk in chunks {
-                for (lane, &x) in lanes.iter_mut().zip(chunk) {
-                    *lane += x * T::zero();
-                }
-            }
-            lanes
-                .iter()
-                .chain(rest)
-                .all(|&x| x * T::zero() == T::zero())
-        })
-    };
-    entries.par_chunks(1 << 16).all(zero)
+    let zero = T::zero();
+    let vanish = |chunk: &[T]| wide(|| in_lanes(chunk, zero, |lane, x| lane + x * zero) == zero);
+    entries.par_chunks(1 << 16).all(vanish)
 }
