@@ -1,6 +1,6 @@
 //! Between tensors, where the data are, and matrices on the host, where the factors are.
 
-use crate::capture::dense::{Number, by_type, in_lanes, is_host, wide, with_slice};
+use crate::capture::dense::{in_lanes, is_host, wide, with_slice};
 use crate::error::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use faer::{Mat, MatRef};
@@ -32,17 +32,17 @@ pub(crate) fn scalar(tensor: &Tensor) -> Result<f64> {
     Ok(tensor.to_scalar::<f64>()?)
 }
 
-/// Refuses a tensor with NaN or an infinity in it: `row` counts along the first axis, `column` over all the others.
+/// Refuses a tensor of 64-bit numbers with NaN or an infinity in it: `row` counts along the first axis, `column` over all the others.
 pub(crate) fn check_finite(tensor: &Tensor) -> Result<()> {
     let all_finite = match is_host(tensor) {
-        true => by_type!(tensor, T => with_slice(tensor, all_finite::<T>)?),
+        true => with_slice(tensor, all_finite)?,
         // nothing but this sum leaves the device
-        false => scalar(&(widened(tensor)? * 0.0)?.sum_all()?)? == 0.0,
+        false => scalar(&(tensor * 0.0)?.sum_all()?)? == 0.0,
     };
     if all_finite {
         return Ok(());
     }
-    let entries = widened(tensor)?.flatten_all()?.to_vec1::<f64>()?;
+    let entries = tensor.flatten_all()?.to_vec1::<f64>()?;
     let width = entries.len() / tensor.dim(0)?;
     match entries.iter().position(|v| !v.is_finite()) {
         Some(at) => Err(Error::NotFinite {
@@ -55,8 +55,7 @@ pub(crate) fn check_finite(tensor: &Tensor) -> Result<()> {
 }
 
 /// x * 0 is NaN for NaN and the infinities, and so is any sum with it.
-fn all_finite<T: Number>(entries: &[T]) -> bool {
-    let zero = T::zero();
-    let vanish = |chunk: &[T]| wide(|| in_lanes(chunk, zero, |lane, x| lane + x * zero) == zero);
+fn all_finite(entries: &[f64]) -> bool {
+    let vanish = |chunk: &[f64]| wide(|| in_lanes(chunk, 0.0, |lane, x| lane + x * 0.0) == 0.0);
     entries.par_chunks(1 << 16).all(vanish)
 }

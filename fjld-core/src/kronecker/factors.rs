@@ -163,8 +163,7 @@ impl Factors {
                 // an example without positions has a sum of 0, and so has its mean
                 let divisor = data.counts.maximum(1.0)?;
                 let covered = data.counts.minimum(1.0)?.sum_all()?.to_scalar::<f64>()?;
-                let sums = data.inputs.sum(1)?;
-                (sums.broadcast_div(&divisor)?, covered)
+                (data.inputs.sum(1)?.broadcast_div(&divisor)?, covered)
             }
         };
         Ok((self_products(&rows)?, weight))

@@ -52,16 +52,11 @@ pub fn fetch(set: &DataSet, folder: &Path, mirror: Option<&str>) -> Result<Strin
             Packed::File(name) => vec![(name, bytes)],
             Packed::Gzip(name) => vec![(name, gunzip(&url, &bytes)?)],
             Packed::Archive(known) => {
-                hold(&url, &bytes, Some(known))?;
+                refuse_other(&url, &bytes, Some(known))?;
                 members(&gunzip(&url, &bytes)?)
             }
         });
     }
-    keep(set, folder, files)
-}
-
-/// Writes the files of a set, once all are there and their sums are the known ones.
-fn keep(set: &DataSet, folder: &Path, mut files: BTreeMap<String, Vec<u8>>) -> Result<String> {
     let own = folder.join(set.folder);
     let mut wanted = Vec::new();
     for (name, known) in set.files {
@@ -70,7 +65,7 @@ fn keep(set: &DataSet, folder: &Path, mut files: BTreeMap<String, Vec<u8>>) -> R
                 "what was fetched holds no {name}, and nothing was written"
             )));
         };
-        hold(name, &bytes, *known)?;
+        refuse_other(name, &bytes, *known)?;
         wanted.push((own.join(name), bytes));
     }
     for (path, bytes) in &wanted {
@@ -85,7 +80,7 @@ fn keep(set: &DataSet, folder: &Path, mut files: BTreeMap<String, Vec<u8>>) -> R
 }
 
 /// Refuses bytes whose sum is not the known one.
-fn hold(name: &str, bytes: &[u8], known: Option<&str>) -> Result<()> {
+fn refuse_other(name: &str, bytes: &[u8], known: Option<&str>) -> Result<()> {
     let sum = hex(&Sha256::digest(bytes));
     match known.filter(|known| *known != sum) {
         None => Ok(()),
