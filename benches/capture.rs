@@ -2,7 +2,7 @@
 //! other work on the machine disturbs less are those of the example `overhead`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fjld_benches::jobs::{Job, Model, Way};
+use fjld_benches::jobs::{Job, Model, Place, Way};
 use std::hint::black_box;
 
 #[global_allocator]
@@ -12,7 +12,7 @@ fn steps(c: &mut Criterion) {
     for model in Model::ALL {
         let mut group = c.benchmark_group(format!("step of {}", model.name()));
         group.sample_size(10);
-        let job = Job::new(model, true).expect("a small network");
+        let job = Job::new(model, true, Place::CPU).expect("a small network");
         for way in Way::ALL {
             group.bench_with_input(BenchmarkId::from_parameter(way.name()), &way, |b, &way| {
                 b.iter(|| black_box(job.run(way).expect("the step can be taken")));
@@ -26,7 +26,7 @@ fn batches(c: &mut Criterion) {
     let mut group = c.benchmark_group("exact step over batch sizes");
     group.sample_size(10);
     for batch in [32, 128, 512, 2048] {
-        let job = Job::new(Model::Mlp(batch), true).expect("a small network");
+        let job = Job::new(Model::Mlp(batch), true, Place::CPU).expect("a small network");
         group.throughput(Throughput::Elements(batch as u64));
         for way in [Way::Plain, Way::Exact] {
             let id = BenchmarkId::new(way.name(), batch);

@@ -3,11 +3,13 @@
 //!
 //! `cargo run -p fjld-benches --example overhead [-- [--json] [--rounds N] [MODEL|memory|moments]...]` prints a table, or with `--json`
 //! the raw rows for `benches/results/`. Models are `mlp128`, `mlp1024`, `resnet64`, `gpt16`, or any other batch size. Threads are
-//! RAYON_NUM_THREADS. Set MIMALLOC_PURGE_DELAY=-1 on a machine that does other work: without it the allocator gives pages back whenever
+//! RAYON_NUM_THREADS. With the feature `cuda`, `--device cuda` runs on the GPU, there also in `--dtype bf16`; the models are then
+//! `wide-resnet128` and `wide-gpt64` if none is named. Set MIMALLOC_PURGE_DELAY=-1 on a machine that does other work: without it the allocator gives pages back whenever
 //! more than 10 ms pass, and page faults are timed.
 
+use candle_core::{DType, Device};
 use fjld_benches::clock::{Times, take_turns};
-use fjld_benches::jobs::{Job, Model, Way, disagreement, rayon_threads};
+use fjld_benches::jobs::{Job, Model, Place, Way, disagreement, rayon_threads};
 use fjld_benches::results::tables;
 use fjld_benches::rows::{Context, Row};
 use fjld_core::Moments;
@@ -18,16 +20,29 @@ use std::{env, fs, process};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What gradients in `f32` by two routes may differ by, relative to the largest entry of each parameter's: sums of up to 65536 products.
-const TOLERANCE: f64 = 1e-3;
+/// What gradients in `f64` by two routes may differ by, relative to the largest entry of each parameter's: some ten thousand roundings
+/// of sums through a score of layers, each of which may double what comes in.
+const TOLERANCE: f64 = 1e-9;
+
+/// Examples that the routes are compared on.
+const COMPARED: usize = 4;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut json, mut rounds, mut what) = (false, 15, Vec::new());
+    let mut place = Place::CPU;
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--json" => json = true,
             "--rounds" => rounds = arguments.next().unwrap_or_default().parse()?,
+            "--device" => {
+                place.device = match arguments.next().as_deref() {
+                    Some("cpu") => Device::Cpu,
+                    Some("cuda") => Device::new_cuda(0)?,
+                    other => return Err(format!("--device {other:?}: cpu or cuda").into()),
+                }
+            }
+            "--dtype" => place.dtype = arguments.next().unwrap_or_default().parse()?,
             // a process of its own, see `memory`
             "--steps-of" => {
                 let (model, way) = (arguments.next(), arguments.next());
@@ -36,16 +51,22 @@ fn main() -> Result<(), Box<dyn Error>> {
             _ => what.push(argument),
         }
     }
-    if what.is_empty() {
+    if what.is_empty() && !place.device.is_cpu() {
+        what = Model::WIDE.map(Model::name).into();
+    } else if what.is_empty() {
         what = Model::ALL.map(Model::name).into();
         what.extend(["memory".into(), "moments".into()]);
     }
-    let mut rows = vec![Row::Context(Context::now("candle 0.11.1"))];
+    let mut versions = "candle 0.11.1".to_owned();
+    if !place.device.is_cpu() {
+        versions = format!("{versions}, {}", gpu());
+    }
+    let mut rows = vec![Row::Context(Context::now(&versions))];
     for what in what {
         match (what.as_str(), Model::named(&what)) {
             ("memory", _) => rows.extend(memory()?),
             ("moments", _) => rows.extend(moments(rounds)?),
-            (_, Some(model)) => rows.extend(steps(model, rounds)?),
+            (_, Some(model)) => rows.extend(steps(model, rounds, &place)?),
             _ => return Err(format!("`{what}` is no model, nor `memory` nor `moments`").into()),
         }
     }
@@ -59,16 +80,38 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn steps(model: Model, rounds: usize) -> fjld_core::Result<Vec<Row>> {
-    let job = Job::new(model, true)?;
-    let gap = disagreement(&job)?;
+/// The first GPU and its driver, as the system names them.
+fn gpu() -> String {
+    let told = process::Command::new("nvidia-smi")
+        .args(["--query-gpu=name,driver_version", "--format=csv,noheader"])
+        .output();
+    let told = told.map(|told| String::from_utf8_lossy(&told.stdout).into_owned());
+    let first = told
+        .ok()
+        .and_then(|told| Some(told.lines().next()?.replace(", ", ", driver ")));
+    first.unwrap_or_else(|| "a GPU that the system does not name".into())
+}
+
+fn steps(model: Model, rounds: usize, place: &Place) -> fjld_core::Result<Vec<Row>> {
+    let exact = Place {
+        dtype: DType::F64,
+        ..place.clone()
+    };
+    let gap = disagreement(&Job::new(model.with(COMPARED), true, exact)?)?;
     assert!(
         gap < TOLERANCE,
         "the captured layers' gradients of {} differ from candle's by {gap}: nothing is compared",
         model.name()
     );
+    let job = Job::new(model, true, place.clone())?;
     let mut ways: Vec<Box<dyn FnMut() -> fjld_core::Result<()> + '_>> = Vec::new();
-    for way in Way::ALL {
+    // faer's products are the processor's
+    let on_host = place.device.is_cpu();
+    let all = Way::ALL.iter().copied();
+    let all: Vec<Way> = all
+        .filter(|&way| on_host || way != Way::FaerProducts)
+        .collect();
+    for &way in &all {
         let job = &job;
         ways.push(Box::new(move || {
             job.run(way).map(|c| {
@@ -80,12 +123,14 @@ fn steps(model: Model, rounds: usize) -> fjld_core::Result<Vec<Row>> {
     let row = |(way, Times { wall, cpu }): (Way, Times)| Row::Steps {
         model: model.name(),
         way: way.name().into(),
+        device: if on_host { "cpu" } else { "cuda" }.into(),
+        dtype: place.dtype.as_str().into(),
         threads: rayon_threads(),
         operations: job.operations(),
         wall,
         cpu,
     };
-    Ok(Way::ALL.into_iter().zip(times).map(row).collect())
+    Ok(all.into_iter().zip(times).map(row).collect())
 }
 
 fn memory() -> Result<Vec<Row>, Box<dyn Error>> {
@@ -110,7 +155,7 @@ fn memory() -> Result<Vec<Row>, Box<dyn Error>> {
 /// A few steps, and the largest resident memory since the process began.
 fn steps_of(model: &str, way: &str) -> Result<(), Box<dyn Error>> {
     let model = Model::named(model).ok_or("no such model")?;
-    let job = Job::new(model, true)?;
+    let job = Job::new(model, true, Place::CPU)?;
     if let Some(way) = Way::named(way) {
         for _ in 0..3 {
             black_box(job.run(way)?);

@@ -2,7 +2,7 @@
 //! they took and the `C` of the last, or `none`. Normalisations have neither scale nor shift.
 
 use fjld_benches::clock::cpu_seconds;
-use fjld_benches::jobs::{Job, Model, Way};
+use fjld_benches::jobs::{Job, Model, Place, Way};
 use std::env;
 use std::error::Error;
 use std::io::{BufRead, Write, stdin, stdout};
@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [model, way] = [1, 2].map(|at| env::args().nth(at).unwrap_or_default());
     let model = Model::named(&model).ok_or_else(|| format!("`{model}` is no model"))?;
     let way = Way::named(&way).ok_or_else(|| format!("`{way}` is no way"))?;
-    let job = Job::new(model, false)?;
+    let job = Job::new(model, false, Place::CPU)?;
     for line in stdin().lock().lines() {
         let steps: usize = line?.trim().parse()?;
         let start = cpu_seconds();

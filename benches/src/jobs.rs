@@ -17,9 +17,16 @@ pub enum Model {
     ResNet(usize),
     /// Two blocks of 64 features and 4 heads, 64 tokens out of 96, with this many examples.
     Gpt(usize),
+    /// ResNet-18 of 64 to 512 channels, for a GPU.
+    WideResNet(usize),
+    /// Four blocks of 256 features and 8 heads, 128 tokens out of 65, for a GPU.
+    WideGpt(usize),
 }
 
 impl Model {
+    /// Those of the table of steps on a GPU.
+    pub const WIDE: [Self; 2] = [Self::WideResNet(128), Self::WideGpt(64)];
+
     /// Those of the table.
     pub const ALL: [Self; 4] = [
         Self::Mlp(128),
@@ -34,6 +41,8 @@ impl Model {
             Self::Mlp(batch) => format!("mlp{batch}"),
             Self::ResNet(batch) => format!("resnet{batch}"),
             Self::Gpt(batch) => format!("gpt{batch}"),
+            Self::WideResNet(batch) => format!("wide-resnet{batch}"),
+            Self::WideGpt(batch) => format!("wide-gpt{batch}"),
         }
     }
 
@@ -44,11 +53,29 @@ impl Model {
             .map(Self::Mlp)
             .or_else(|| batch("resnet").map(Self::ResNet))
             .or_else(|| batch("gpt").map(Self::Gpt))
+            .or_else(|| batch("wide-resnet").map(Self::WideResNet))
+            .or_else(|| batch("wide-gpt").map(Self::WideGpt))
+    }
+
+    /// With another number of examples.
+    #[must_use]
+    pub fn with(self, examples: usize) -> Self {
+        match self {
+            Self::Mlp(_) => Self::Mlp(examples),
+            Self::ResNet(_) => Self::ResNet(examples),
+            Self::Gpt(_) => Self::Gpt(examples),
+            Self::WideResNet(_) => Self::WideResNet(examples),
+            Self::WideGpt(_) => Self::WideGpt(examples),
+        }
     }
 
     fn examples(self) -> usize {
         match self {
-            Self::Mlp(batch) | Self::ResNet(batch) | Self::Gpt(batch) => batch,
+            Self::Mlp(batch)
+            | Self::ResNet(batch)
+            | Self::Gpt(batch)
+            | Self::WideResNet(batch)
+            | Self::WideGpt(batch) => batch,
         }
     }
 }
@@ -114,8 +141,26 @@ pub struct Product {
 
 type Loss = Box<dyn Fn() -> Result<Tensor>>;
 
+/// Where tensors live, and of what type they are.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Where.
+    pub device: Device,
+    /// Of parameters and data.
+    pub dtype: DType,
+}
+
+impl Place {
+    /// `f32` on the processor.
+    pub const CPU: Self = Self {
+        device: Device::Cpu,
+        dtype: DType::F32,
+    };
+}
+
 /// A model with both kinds of layers over the same parameters, and a batch.
 pub struct Job {
+    place: Place,
     parameters: Vec<(String, Var)>,
     examples: usize,
     plain: Loss,
@@ -131,79 +176,131 @@ const SIZES: GptSizes = GptSizes {
     context: 64,
     blocks: 2,
 };
+const WIDE_SIZES: GptSizes = GptSizes {
+    vocabulary: 65,
+    width: 256,
+    heads: 8,
+    context: 128,
+    blocks: 4,
+};
 const WIDTHS: [usize; 4] = [784, 512, 512, 10];
 
-fn classes(name: &str, count: usize, of: u32, shape: &[usize]) -> Result<Tensor> {
+fn classes(name: &str, of: u32, shape: &[usize], place: &Place) -> Result<Tensor> {
     let mut generator = Seed::root(5).derive(name).generator();
-    let drawn: Vec<u32> = (0..count).map(|_| generator.random_range(0..of)).collect();
-    Tensor::from_vec(drawn, shape, &Device::Cpu)
+    let drawn = (0..shape.iter().product()).map(|_| generator.random_range(0..of));
+    Tensor::from_vec(drawn.collect::<Vec<u32>>(), shape, &place.device)
 }
 
-fn normal(shape: &[usize]) -> Result<Tensor> {
+fn normal(shape: &[usize], place: &Place) -> Result<Tensor> {
     let count = shape.iter().product();
     let drawn = standard_normals(&mut Seed::root(5).derive("data").generator(), count);
-    Tensor::from_vec(drawn, shape, &Device::Cpu)?.to_dtype(DType::F32)
+    Tensor::from_vec(drawn, shape, &place.device)?.to_dtype(place.dtype)
+}
+
+/// Channels of a residual network's first stage.
+fn width_of(model: Model) -> usize {
+    match model {
+        Model::WideResNet(_) => 64,
+        _ => 16,
+    }
+}
+
+fn sizes_of(model: Model) -> GptSizes {
+    match model {
+        Model::WideGpt(_) => WIDE_SIZES,
+        _ => SIZES,
+    }
+}
+
+/// A loss over a batch that stays the same.
+trait Lossy: Module + Sized + 'static {
+    /// Inputs and labels.
+    fn batch(&self, examples: usize, place: &Place) -> Result<(Tensor, Tensor)>;
+
+    fn loss(self, examples: usize, place: &Place, over: Functions) -> Result<Loss> {
+        let (x, y) = self.batch(examples, place)?;
+        Ok(Box::new(move || {
+            (over.cross_entropy)(&self.forward(&x)?, &y)
+        }))
+    }
+}
+
+impl Lossy for Perceptron {
+    fn batch(&self, examples: usize, place: &Place) -> Result<(Tensor, Tensor)> {
+        let x = normal(&[examples, WIDTHS[0]], place)?;
+        Ok((x, classes("labels", 10, &[examples], place)?))
+    }
+}
+
+impl Lossy for Residual {
+    fn batch(&self, examples: usize, place: &Place) -> Result<(Tensor, Tensor)> {
+        let x = normal(&[examples, 3, 32, 32], place)?;
+        Ok((x, classes("labels", 10, &[examples], place)?))
+    }
+}
+
+impl Lossy for Gpt {
+    fn batch(&self, examples: usize, place: &Place) -> Result<(Tensor, Tensor)> {
+        let GptSizes {
+            vocabulary,
+            context,
+            ..
+        } = self.sizes();
+        let draw = |name| classes(name, vocabulary as u32, &[examples, context], place);
+        Ok((draw("tokens")?, draw("next")?))
+    }
 }
 
 impl Job {
-    /// In `f32`, on the CPU. Without `affine`, normalisations have neither scale nor shift.
+    /// Without `affine`, normalisations have neither scale nor shift.
     ///
     /// # Errors
     /// Whatever candle reports.
-    pub fn new(model: Model, affine: bool) -> Result<Self> {
+    pub fn new(model: Model, affine: bool, place: Place) -> Result<Self> {
         let vars = SeededVars::new(Seed::root(5).derive("weights"));
-        let vb = vars.builder(DType::F32, &Device::Cpu);
+        let vb = vars.builder(place.dtype, &place.device);
         let batch = model.examples();
-        let (plain, own, products) = match model {
-            Model::Mlp(_) => {
-                let x = normal(&[batch, WIDTHS[0]])?;
-                let y = classes("labels", batch, 10, &[batch])?;
-                let loss = |network: Perceptron, over: Functions| -> Loss {
-                    let (x, y) = (x.clone(), y.clone());
-                    Box::new(move || (over.cross_entropy)(&network.forward(&x)?, &y))
-                };
-                (
-                    loss(Perceptron::new::<Plain>(&WIDTHS, &vb)?, Plain::FUNCTIONS),
-                    loss(Perceptron::new::<Own>(&WIDTHS, &vb)?, Own::FUNCTIONS),
-                    perceptron_products(batch),
-                )
+        let losses = match model {
+            Model::Mlp(_) => [
+                Perceptron::new::<Plain>(&WIDTHS, &vb)?.loss(batch, &place, Plain::FUNCTIONS)?,
+                Perceptron::new::<Own>(&WIDTHS, &vb)?.loss(batch, &place, Own::FUNCTIONS)?,
+            ],
+            Model::ResNet(_) | Model::WideResNet(_) => {
+                let width = width_of(model);
+                [
+                    Residual::new::<Plain>(width, affine, &vb)?.loss(
+                        batch,
+                        &place,
+                        Plain::FUNCTIONS,
+                    )?,
+                    Residual::new::<Own>(width, affine, &vb)?.loss(
+                        batch,
+                        &place,
+                        Own::FUNCTIONS,
+                    )?,
+                ]
             }
-            Model::ResNet(_) => {
-                let x = normal(&[batch, 3, 32, 32])?;
-                let y = classes("labels", batch, 10, &[batch])?;
-                let loss = |network: Residual, over: Functions| -> Loss {
-                    let (x, y) = (x.clone(), y.clone());
-                    Box::new(move || (over.cross_entropy)(&network.forward(&x)?, &y))
-                };
-                (
-                    loss(Residual::new::<Plain>(16, affine, &vb)?, Plain::FUNCTIONS),
-                    loss(Residual::new::<Own>(16, affine, &vb)?, Own::FUNCTIONS),
-                    residual_products(batch),
-                )
+            Model::Gpt(_) | Model::WideGpt(_) => {
+                let sizes = sizes_of(model);
+                [
+                    Gpt::new::<Plain>(sizes, affine, &vb)?.loss(batch, &place, Plain::FUNCTIONS)?,
+                    Gpt::new::<Own>(sizes, affine, &vb)?.loss(batch, &place, Own::FUNCTIONS)?,
+                ]
             }
-            Model::Gpt(_) => {
-                let shape = [batch, SIZES.context];
-                let count = batch * SIZES.context;
-                let tokens = classes("tokens", count, SIZES.vocabulary as u32, &shape)?;
-                let next = classes("next", count, SIZES.vocabulary as u32, &shape)?;
-                let loss = |network: Gpt, over: Functions| -> Loss {
-                    let (tokens, next) = (tokens.clone(), next.clone());
-                    Box::new(move || (over.cross_entropy)(&network.forward(&tokens)?, &next))
-                };
-                (
-                    loss(Gpt::new::<Plain>(SIZES, affine, &vb)?, Plain::FUNCTIONS),
-                    loss(Gpt::new::<Own>(SIZES, affine, &vb)?, Own::FUNCTIONS),
-                    gpt_products(batch),
-                )
-            }
+        };
+        let products = match model {
+            Model::Mlp(_) => perceptron_products(batch),
+            Model::ResNet(_) | Model::WideResNet(_) => residual_products(batch, width_of(model)),
+            Model::Gpt(_) | Model::WideGpt(_) => gpt_products(batch, sizes_of(model)),
+        };
+        let full = |value: f64, shape: (usize, usize)| {
+            Tensor::full(value as f32, shape, &place.device)?.to_dtype(place.dtype)
         };
         let operands = products.iter().map(|&Product { sides, .. }| {
             let [m, k, n] = sides;
-            Ok((
-                Tensor::full(0.5f32, (m, k), &Device::Cpu)?,
-                Tensor::full(0.25f32, (k, n), &Device::Cpu)?,
-            ))
+            Ok((full(0.5, (m, k))?, full(0.25, (k, n))?))
         });
+        let [plain, own] = losses;
         Ok(Self {
             parameters: vars.named(),
             examples: batch,
@@ -211,6 +308,7 @@ impl Job {
             own,
             operands: operands.collect::<Result<_>>()?,
             products,
+            place,
         })
     }
 
@@ -228,18 +326,25 @@ impl Job {
         self.products.iter().map(each).sum()
     }
 
-    /// One step; `C` debiased, where it is measured.
+    /// One step, which is over when this returns; `C` debiased, where it is measured.
     ///
     /// # Errors
     /// Whatever the capture reports.
     pub fn run(&self, way: Way) -> fjld_core::Result<Option<f64>> {
+        let c = self.begin(way)?;
+        // a GPU works on after its orders are given
+        self.place.device.synchronize()?;
+        Ok(c)
+    }
+
+    fn begin(&self, way: Way) -> fjld_core::Result<Option<f64>> {
         let capture = Capture::new(self.examples, Reduction::Mean);
         let capture = match way {
             Way::Plain => {
                 let loss = (self.plain)()?;
                 std::hint::black_box(loss.backward()?);
                 // a training loop reads its loss, and so does a capture
-                loss.to_scalar::<f32>()?;
+                loss.to_dtype(DType::F32)?.to_scalar::<f32>()?;
                 return Ok(None);
             }
             Way::Fastest => {
@@ -307,7 +412,7 @@ impl Job {
 }
 
 fn host(x: &Tensor) -> Result<Vec<f32>> {
-    x.flatten_all()?.to_vec1()
+    x.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
 }
 
 /// Threads of the pool that candle and the captured layers share.
@@ -344,10 +449,10 @@ fn perceptron_products(batch: usize) -> Vec<Product> {
     layers.flatten().collect()
 }
 
-fn residual_products(batch: usize) -> Vec<Product> {
-    let mut products = layer(batch * 32 * 32, 27, 16, false, 1);
+fn residual_products(batch: usize, first: usize) -> Vec<Product> {
+    let mut products = layer(batch * 32 * 32, 27, first, false, 1);
     for stage in 0..4 {
-        let (width, side) = (16usize << stage, 32usize >> stage);
+        let (width, side) = (first << stage, 32usize >> stage);
         let rows = batch * side * side;
         if stage == 0 {
             products.extend(layer(rows, 9 * width, width, true, 4));
@@ -357,18 +462,18 @@ fn residual_products(batch: usize) -> Vec<Product> {
             products.extend(layer(rows, 9 * width, width, true, 3));
         }
     }
-    products.extend(layer(batch, 128, 10, true, 1));
+    products.extend(layer(batch, first << 3, 10, true, 1));
     products
 }
 
-fn gpt_products(batch: usize) -> Vec<Product> {
+fn gpt_products(batch: usize, sizes: GptSizes) -> Vec<Product> {
     let GptSizes {
         vocabulary,
         width,
         heads,
         context,
         blocks,
-    } = SIZES;
+    } = sizes;
     let rows = batch * context;
     let each = width / heads;
     let mut products = layer(rows, width, vocabulary, true, 1);
@@ -411,13 +516,16 @@ pub fn disagreement(job: &Job) -> fjld_core::Result<f64> {
             shape: var.dims().to_vec(),
         };
         let expected = plain.get(var).ok_or_else(missing)?;
-        let scale = expected.abs()?.flatten_all()?.max(D::Minus1)?;
+        let scale = largest(expected)?;
         for store in [&own.gradients, &fastest] {
             let got = store.get(var).ok_or_else(missing)?;
-            let gap = (got - expected)?.abs()?.flatten_all()?.max(D::Minus1)?;
-            let ratio = f64::from(gap.to_scalar::<f32>()?) / f64::from(scale.to_scalar::<f32>()?);
-            worst = worst.max(ratio);
+            worst = worst.max(largest(&(got - expected)?)? / scale);
         }
     }
     Ok(worst)
+}
+
+fn largest(x: &Tensor) -> Result<f64> {
+    let x = x.to_dtype(DType::F64)?.abs()?.flatten_all()?;
+    x.max(D::Minus1)?.to_scalar()
 }

@@ -1,6 +1,6 @@
 //! The models of the measurements, each written once over a choice of layers: candle-nn's own, or the captured ones.
 
-use candle_core::{D, Device, Result, Tensor};
+use candle_core::{D, Result, Tensor};
 use candle_nn::{Conv2dConfig, Module, VarBuilder};
 use fjld_core::capture::{self, OverTargets};
 
@@ -55,6 +55,7 @@ fn attention(qkv: &Tensor, heads: usize) -> Result<Tensor> {
         false => 0.0,
     });
     let ahead = Tensor::from_vec(ahead.collect(), (length, length), qkv.device())?;
+    let ahead = ahead.to_dtype(qkv.dtype())?;
     let scores = (q.matmul(&k.t()?)? * (each as f64).powf(-0.5))?;
     // the softmax that passes a gradient on
     let weights = candle_nn::ops::softmax(&scores.broadcast_add(&ahead)?, D::Minus1)?;
@@ -298,7 +299,7 @@ pub struct Gpt {
     blocks: Vec<Attention>,
     norm: Layer,
     head: Layer,
-    heads: usize,
+    sizes: GptSizes,
     functions: Functions,
     order: Tensor,
 }
@@ -324,9 +325,9 @@ impl Gpt {
         let GptSizes {
             vocabulary,
             width,
-            heads,
             context,
             blocks,
+            ..
         } = sizes;
         let block = |at: usize| {
             let vb = vb.pp(format!("block{at}"));
@@ -341,24 +342,28 @@ impl Gpt {
                 narrow: L::linear(4 * width, width, true, vb.pp("narrow"))?,
             })
         };
-        let device = Device::Cpu;
         Ok(Self {
             words: L::embedding(vocabulary, width, vb.pp("words"))?,
             places: L::embedding(context, width, vb.pp("places"))?,
             blocks: (0..blocks).map(block).collect::<Result<_>>()?,
             norm: L::layer_norm(width, affine, vb.pp("norm"))?,
             head: L::linear(width, vocabulary, false, vb.pp("head"))?,
-            heads,
+            sizes,
             functions: L::FUNCTIONS,
-            order: Tensor::arange(0u32, context as u32, &device)?,
+            order: Tensor::arange(0u32, context as u32, vb.device())?,
         })
+    }
+
+    /// What it was made of.
+    pub fn sizes(&self) -> GptSizes {
+        self.sizes
     }
 
     fn attend(&self, block: &Attention, x: &Tensor) -> Result<Tensor> {
         let qkv = block.qkv.forward(x)?;
         block
             .out
-            .forward(&(self.functions.attention)(&qkv, self.heads)?)
+            .forward(&(self.functions.attention)(&qkv, self.sizes.heads)?)
     }
 }
 

@@ -52,6 +52,8 @@ const TARGETS: [Target; 6] = [
     },
 ];
 
+/// Of a step with exact C over candle's own on a GPU.
+const GPU_LIMIT: f64 = 1.2;
 const MEMORY_LIMIT: f64 = 1.25;
 const PEER_LIMIT: f64 = 1.0;
 const COPY_LIMIT: f64 = 0.5;
@@ -74,6 +76,7 @@ pub fn tables(rows: &[Row]) -> String {
     let mut text = String::new();
     contexts(rows, &mut text);
     steps(rows, &mut text);
+    gpu_steps(rows, &mut text);
     memory(rows, &mut text);
     peers(rows, &mut text);
     moments(rows, &mut text);
@@ -137,7 +140,9 @@ fn steps_of(rows: &[Row]) -> Vec<Steps<'_>> {
             operations,
             wall,
             cpu,
-        } => Some((
+            device,
+            ..
+        } if device == "cpu" => Some((
             model.as_str(),
             way.as_str(),
             *threads,
@@ -217,6 +222,55 @@ fn steps(rows: &[Row], text: &mut String) {
                 "| {model} | {threads} | {way} | {:.2} | {of_plain:.2} | {:.0} |",
                 1e3 * median(wall),
                 operations / median(wall) * 1e-9
+            ),
+        );
+    }
+}
+
+/// What a step on a GPU costs: every way beside candle's own and our fastest.
+fn gpu_steps(rows: &[Row], text: &mut String) {
+    let all: Vec<(&str, &str, &str, &[f64])> = rows
+        .iter()
+        .filter_map(|row| match row {
+            Row::Steps {
+                model,
+                way,
+                device,
+                dtype,
+                wall,
+                ..
+            } if device != "cpu" => Some((model.as_str(), dtype.as_str(), way.as_str(), &wall[..])),
+            _ => None,
+        })
+        .collect();
+    if all.is_empty() {
+        return;
+    }
+    line(text, format_args!("\n## Steps on a GPU\n"));
+    line(
+        text,
+        format_args!("By the wall clock, until the GPU has done what it was told.\n"),
+    );
+    line(
+        text,
+        format_args!("| model | type | way | ms a step | of our fastest | of plain | target | |"),
+    );
+    line(text, format_args!("|---|---|---|---|---|---|---|---|"));
+    for &(model, dtype, way, wall) in &all {
+        let of = |other: &str| {
+            let found = all
+                .iter()
+                .find(|s| (s.0, s.1, s.2) == (model, dtype, other));
+            found.map_or(f64::NAN, |s| ratio(wall, s.3))
+        };
+        let limit = (way == "exact").then_some(GPU_LIMIT);
+        line(
+            text,
+            format_args!(
+                "| {model} | {dtype} | {way} | {:.2} | {:.2} | {} |",
+                1e3 * median(wall),
+                of("fastest"),
+                judged(of("plain"), limit)
             ),
         );
     }
@@ -443,6 +497,8 @@ mod tests {
         Row::Steps {
             model: "gpt16".into(),
             way: way.into(),
+            device: "cpu".into(),
+            dtype: "f32".into(),
             threads: 2,
             operations: 1e9,
             wall: vec![wall; 3],

@@ -17,6 +17,12 @@ pub enum Row {
         model: String,
         /// What a step did.
         way: String,
+        /// Where its tensors lived: `cpu` or `cuda`.
+        #[serde(default = "cpu", skip_serializing_if = "is_cpu")]
+        device: String,
+        /// Their type.
+        #[serde(default = "f32", skip_serializing_if = "is_f32")]
+        dtype: String,
         /// Threads of the pool.
         threads: usize,
         /// Floating-point operations of the matrix products.
@@ -70,6 +76,22 @@ pub enum Row {
         /// VmHWM of `measure`, bytes.
         peak: f64,
     },
+}
+
+fn cpu() -> String {
+    "cpu".into()
+}
+
+fn is_cpu(device: &str) -> bool {
+    device == cpu()
+}
+
+fn f32() -> String {
+    "f32".into()
+}
+
+fn is_f32(dtype: &str) -> bool {
+    dtype == f32()
 }
 
 /// Machine, versions, date, and the sources that were measured.

@@ -542,6 +542,7 @@ fn run(args: &RunArgs) -> Result<Exit> {
         scenario: scenario.name(),
         text: &text,
         data: scenario.needs().is_some(),
+        device: args.shared.device,
         tier: args.tier,
         root_seed: args.seed,
         note: args.note.clone(),

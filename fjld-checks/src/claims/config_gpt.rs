@@ -11,6 +11,9 @@ pub const SCENARIO: &str = "gpt";
 /// The same on a text that people wrote.
 const SHAKESPEARE: &str = "gpt-shakespeare";
 
+/// The same by a network of three million parameters, which takes a GPU; elsewhere its recording is judged.
+const WIDE: &str = "gpt-wide";
+
 /// What the document states.
 pub const RANGES: Ranges = Ranges {
     start: [0.3, 0.7],
@@ -31,10 +34,11 @@ pub fn claim() -> Claim {
         }),
         holds_when: None,
         corrected: None,
-        scenarios: &[SCENARIO, SHAKESPEARE],
+        scenarios: &[SCENARIO, SHAKESPEARE, WIDE],
         checks: [
             runs::checks(SCENARIO, runs::ids, STATEMENT),
             runs::checks(SHAKESPEARE, runs::shakespeare_ids, STATEMENT),
+            vec![runs::wide_check(WIDE, STATEMENT)],
         ]
         .into_iter()
         .flatten()

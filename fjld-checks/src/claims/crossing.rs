@@ -16,7 +16,8 @@ pub const STATEMENT: Statement = Statement {
 
 /// `C` jumps over 1 late, or early.
 pub(super) fn plant(real: &Runs) -> [Runs; 2] {
-    [18, 5].map(|reading| {
+    // at the second reading no number of test examples tells the accuracy from a guess
+    [18, 2].map(|reading| {
         Runs::made_up(real, |control, k, _| match control {
             None if k >= reading => 2.0,
             _ => 0.5,
@@ -197,9 +198,8 @@ mod tests {
         assert_eq!(crossing(&[Some(0.5), None, Some(2.0)], 1.0), None);
     }
 
-    #[test]
-    fn the_lead_is_the_steps_from_the_crossing_to_the_half_way_rise() {
-        let like = Runs {
+    fn one_run(classes: usize, test_examples: usize) -> Runs {
+        Runs {
             runs: vec![Curve {
                 item: Item::new(0, None),
                 readings: Vec::new(),
@@ -207,9 +207,31 @@ mod tests {
             controls: Vec::new(),
             batch_sizes: vec![1],
             view: View::of_examples(Estimator::PerExample),
-            test_examples: 100,
-            classes: 10,
-        };
+            test_examples,
+            classes,
+        }
+    }
+
+    #[test]
+    fn planted_runs_cross_on_their_side_of_every_improvement_whatever_the_classes_and_test_examples()
+     {
+        for (classes, test_examples) in [(2, 1_000_000), (10, 450), (97, 7527), (97, 1_000_000)] {
+            let [late, early] = plant(&one_run(classes, test_examples));
+            let sides = [&late, &early].map(|world| {
+                let readings = &world.runs[0].readings;
+                let accuracies: Vec<f64> = readings.iter().map(|r| r.accuracy).collect();
+                let values: Vec<_> = readings.iter().map(|r| r.values[0].c).collect();
+                let at = crossing(&values, 1.0).expect("it jumps over 1");
+                improvements(world, &accuracies).map(|improved| improved.map(|i| at < i))
+            });
+            let expected = [[Some(false); 3], [Some(true); 3]];
+            assert_eq!(sides, expected, "{classes} classes, {test_examples} tests");
+        }
+    }
+
+    #[test]
+    fn the_lead_is_the_steps_from_the_crossing_to_the_half_way_rise() {
+        let like = one_run(10, 100);
         // accuracy is half of the way up at the eleventh of twenty readings, a step apart
         let lead_of = |jump: usize| {
             let runs = Runs::made_up(&like, |_, k, _| if k >= jump { 2.0 } else { 0.5 });

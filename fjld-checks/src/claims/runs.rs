@@ -115,11 +115,20 @@ pub fn checks(name: &'static str, ids: Ids, sentence: Statement) -> Vec<Check> {
         .collect()
 }
 
+/// The check of a sentence on the runs of a network of full width, where only the exact `C` is measured.
+pub fn wide_check(name: &'static str, sentence: Statement) -> Check {
+    let view = View::of_examples(Estimator::PerExample);
+    check(name, "wide-per-example", view, sentence)
+}
+
 /// The check of a sentence on the runs of a scenario by one view.
 pub fn check(name: &'static str, id: &'static str, view: View, sentence: Statement) -> Check {
     // what the default report promises
     let scenario = shipped::training(name).expect("a test reads every shipped scenario");
-    let seeds = scenario.seeds(Tier::Standard);
+    let seeds = scenario.seeds(match scenario.for_gpu {
+        true => Tier::Full,
+        false => Tier::Standard,
+    });
     let detectable = cells::detectable(seeds, scenario.batch_sizes().len());
     let promise = format!("share of runs that violate the sentence, with {seeds} runs");
     let spec = Spec {
@@ -180,14 +189,15 @@ impl Runs {
     /// As many made-up runs, measured at batch 1: accuracy climbs from chance to 0.9 in the middle of twenty readings, and `C` is
     /// what `c` says for the number of a reading and its accuracy.
     pub fn made_up(like: &Self, c: impl Fn(Option<Control>, usize, f64) -> f64) -> Self {
+        let chance = 1.0 / like.classes as f64;
         let curve = |item: Item| {
             let readings = (0..20)
                 .map(|k| {
                     let climb = 1.0 / (1.0 + (-(k as f64 - 10.0)).exp());
                     let accuracy = match item.control {
-                        None => 0.1 + 0.8 * climb,
+                        None => chance + (0.9 - chance) * climb,
                         // one image more or less, so that a correlation with it exists
-                        Some(_) => 0.1 + 0.001 * (k % 2) as f64,
+                        Some(_) => chance + 0.001 * (k % 2) as f64,
                     };
                     Reading {
                         step: k as u64,

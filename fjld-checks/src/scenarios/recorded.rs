@@ -10,6 +10,7 @@ use super::evidence::{Evidence, Line};
 use super::measurement::{Estimator, Unit, Value};
 use super::store::hex;
 use super::{Scenario, shipped};
+use crate::device::DeviceName;
 use crate::error::{Error, Result, parsers_words, printable};
 use crate::files::write_whole;
 use crate::tier::Tier;
@@ -40,14 +41,21 @@ macro_rules! recording {
 /// Scenarios with a recording, of training runs or of a study.
 const RECORDINGS: &[Files] = &[
     recording!("cifar-resnet18"),
+    recording!("cifar-resnet18-wide"),
+    recording!("depth"),
+    recording!("digits-mlp"),
     recording!("double-descent"),
     recording!("faq"),
     recording!("gpt"),
     recording!("gpt-shakespeare"),
+    recording!("gpt-wide"),
     recording!("heavy-tails"),
+    recording!("kfac-modular"),
     recording!("kfac-sharper"),
     recording!("lottery"),
     recording!("mnist-mlp"),
+    recording!("modular-embedding"),
+    recording!("modular-grokking"),
     recording!("non-iid"),
     recording!("optimisers"),
     recording!("quantisation"),
@@ -121,6 +129,8 @@ pub struct Made<'a> {
     pub text: &'a str,
     /// Whether it took a folder of data sets.
     pub data: bool,
+    /// Where tensors lived.
+    pub device: DeviceName,
     /// How much work was done.
     pub tier: Tier,
     /// The seed that every stream derives from.
@@ -134,6 +144,10 @@ impl Provenance {
     pub fn of(made: &Made, lines: &str) -> Self {
         let Made { scenario, tier, .. } = made;
         let data = if made.data { " --data DIR" } else { "" };
+        let device = match made.device {
+            DeviceName::Cpu => "",
+            DeviceName::Cuda => " --device cuda",
+        };
         let seed = match made.root_seed {
             crate::audit::ROOT_SEED => String::new(),
             other => format!(" --seed {other}"),
@@ -144,7 +158,7 @@ impl Provenance {
             tier: *tier,
             root_seed: made.root_seed,
             command: format!(
-                "fjld-checks run scenarios/{scenario}.toml --tier {}{seed}{data}",
+                "fjld-checks run scenarios/{scenario}.toml --tier {}{seed}{data}{device}",
                 tier.name()
             ),
             program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -355,6 +369,7 @@ mod tests {
             scenario,
             text,
             data: false,
+            device: DeviceName::Cpu,
             tier: Tier::Quick,
             root_seed: crate::audit::ROOT_SEED,
             note: None,

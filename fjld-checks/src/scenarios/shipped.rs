@@ -16,12 +16,14 @@ macro_rules! shipped {
 
 const SHIPPED: &[(&str, &str)] = &[
     shipped!("cifar-resnet18"),
+    shipped!("cifar-resnet18-wide"),
     shipped!("depth"),
     shipped!("digits-mlp"),
     shipped!("double-descent"),
     shipped!("faq"),
     shipped!("gpt"),
     shipped!("gpt-shakespeare"),
+    shipped!("gpt-wide"),
     shipped!("heavy-tails"),
     shipped!("kfac-modular"),
     shipped!("kfac-sharper"),

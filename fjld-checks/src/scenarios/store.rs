@@ -165,14 +165,21 @@ impl RunStore {
         self.kept_rows(name).is_some() || self.get(name).is_ok()
     }
 
-    /// Runs a shipped scenario, or takes up its recording, if there is one, where its data are not there.
+    /// Whether claims are to be judged by fresh runs of a scenario: its data are there, and the GPU where it is meant for one.
+    fn runs_here(&self, scenario: &Scenario) -> bool {
+        let data = self.data.as_deref();
+        let has_data = scenario.needs().is_none_or(|set| set.is_in(data));
+        let for_gpu = matches!(scenario, Scenario::Training(own) if own.for_gpu);
+        has_data && (!for_gpu || self.tier == Tier::Full && !self.device.is_cpu())
+    }
+
+    /// Runs a shipped scenario, or takes up its recording, if there is one, where it can not be run.
     ///
     /// # Errors
     /// When a run fails or is interrupted, or the recording is not as it was made.
     pub fn run_shipped(&mut self, name: &str) -> Result<()> {
         let scenario = shipped::scenario(name)?;
-        let data = self.data.as_deref();
-        if scenario.needs().is_none_or(|set| set.is_in(data)) {
+        if self.runs_here(&scenario) {
             match &scenario {
                 Scenario::Training(scenario) => self.run(scenario)?,
                 Scenario::Study(study) => self.run_study(study.as_ref())?,
@@ -258,16 +265,13 @@ impl RunStore {
         })
     }
 
-    /// The independent pieces of work that a shipped scenario takes; none where its data are not there.
+    /// The independent pieces of work that a shipped scenario takes; none where it can not be run.
     ///
     /// # Errors
     /// When there is no such scenario.
     pub fn plan(&self, name: &str) -> Result<Vec<WorkItem>> {
         let scenario = shipped::scenario(name)?;
-        if !scenario
-            .needs()
-            .is_none_or(|set| set.is_in(self.data.as_deref()))
-        {
+        if !self.runs_here(&scenario) {
             return Ok(Vec::new());
         }
         let (share, items) = match &scenario {

@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::tier::Tier;
 use candle_core::{Device, Tensor};
-use fjld_core::Objective;
 use fjld_core::rng::Seed;
+use fjld_core::{Objective, capture};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,6 +31,9 @@ pub struct TrainingScenario {
     pub about: String,
     /// The claims it speaks to.
     pub claims: Vec<String>,
+    /// Whether claims draw on its runs only at the tier full with tensors on a GPU, and elsewhere on its recording.
+    #[serde(default)]
+    pub for_gpu: bool,
     data: DataChoice,
     model: ModelChoice,
     training: TrainingChoice,
@@ -340,7 +343,10 @@ impl TrainingScenario {
         for &step in &steps {
             while last < step {
                 interrupt::check()?;
-                let gradients = model.loss(&loader.next_batch()?)?.backward()?;
+                let batch = loader.next_batch()?;
+                let loss = || model.loss(&batch);
+                let n = batch.1.dim(0)?;
+                let (_, gradients) = capture::gradients(n, model.parameters(), loss)?;
                 optimiser.step(model.parameters(), &gradients)?;
                 last += 1;
             }

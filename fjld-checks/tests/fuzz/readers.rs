@@ -6,6 +6,7 @@ use super::good::{norms, npy_files, rows, safetensors_files};
 use super::{Read, refused};
 use fjld_checks::audit::{self, Options};
 use fjld_checks::compare::compare;
+use fjld_checks::device::DeviceName;
 use fjld_checks::document::Binding;
 use fjld_checks::error::{Error, Result};
 use fjld_checks::measure::{self, measure};
@@ -233,6 +234,7 @@ fn made(text: &str, lines: &str) -> String {
             scenario: "mnist-mlp",
             text,
             data: true,
+            device: DeviceName::Cpu,
             tier: Tier::Quick,
             root_seed: 1,
             note: None,

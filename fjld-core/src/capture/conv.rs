@@ -315,6 +315,8 @@ fn convolve(
                     out,
                 };
                 by_type!(images, T => convolution.backward::<T>(&upstream, &kernel)?)
+            } else if let Some(padding) = unfolding.adjoint_padding() {
+                by_convolution(&upstream, &kernel, unfolding.window(), padding)?
             } else {
                 let product = outputs
                     .unfold(&upstream)?
@@ -325,4 +327,69 @@ fn convolve(
             Ok(Some(gradient.reshape(&input_shape)?.to_dtype(dtype)?))
         }),
     )
+}
+
+/// `dL/dx` of a convolution of stride 1 in one group: the convolution of `dL/dz`, `[n, out, h', w']`, with the kernel `[1, out, K]` turned
+/// round. On a GPU it takes far fewer passes than patches that are added up.
+fn by_convolution(
+    upstream: &Tensor,
+    kernel: &Tensor,
+    window: Window,
+    padding: usize,
+) -> Result<Tensor> {
+    let [rows, columns] = window.kernel;
+    let (out, taps) = (kernel.dim(1)?, rows * columns);
+    let backwards: Vec<u32> = (0..taps as u32).rev().collect();
+    let backwards = Tensor::new(backwards, kernel.device())?;
+    let turned = kernel
+        .reshape((out, taps, ()))?
+        .index_select(&backwards, 1)?
+        .permute((2, 0, 1))?
+        .contiguous()?
+        .reshape(((), out, rows, columns))?;
+    upstream.conv2d(&turned, padding, 1, window.dilation, 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Seed, standard_normals};
+    use candle_core::{Device, Var};
+
+    #[test]
+    fn the_kernel_turned_round_pulls_a_gradient_back_as_candle_does() -> Result<()> {
+        let generator = &mut Seed::root(53).generator();
+        let mut draw = |shape: [usize; 4]| {
+            let numbers = standard_normals(generator, shape.iter().product());
+            Tensor::from_vec(numbers, &shape[..], &Device::Cpu)
+        };
+        // kernel, padding, dilation
+        for (side, padding, dilation) in [(3, 1, 1), (1, 0, 1), (3, 0, 2), (5, 3, 1), (2, 1, 1)] {
+            let window = Window {
+                kernel: [side; 2],
+                padding: [padding; 2],
+                stride: 1,
+                dilation,
+            };
+            let unfolding = Unfolding::new(window, [2, 3, 7, 6], 1)?;
+            let images = Var::from_tensor(&draw([2, 3, 7, 6])?)?;
+            let weight = draw([4, 3, side, side])?;
+            let z = images.conv2d(&weight, padding, 1, dilation, 1)?;
+            let (n, out, height, width) = z.dims4()?;
+            let upstream = draw([n, out, height, width])?;
+            let store = (&z * &upstream)?.sum_all()?.backward()?;
+            let expected = store.get(&images).expect("the loss depends on them");
+            let kernel = weight
+                .reshape((4, 3, side * side))?
+                .transpose(1, 2)?
+                .contiguous()?
+                .reshape((1, 4, side * side * 3))?;
+            let padding = unfolding.adjoint_padding().expect("stride 1, one group");
+            let got = by_convolution(&upstream, &kernel, window, padding)?;
+            let gap = (got - expected)?.abs()?.max_all()?.to_scalar::<f64>()?;
+            // sums of up to a hundred products of numbers of a few units
+            assert!(gap < 1e-13, "{window:?}: {gap}");
+        }
+        Ok(())
+    }
 }

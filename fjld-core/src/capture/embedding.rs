@@ -4,7 +4,7 @@
 
 use super::attach::attach;
 use super::per_example::{PerExample, Rows, chunks};
-use super::reduce::squares;
+use super::reduce::{PerDraw, squares};
 use super::session::Session;
 use candle_core::{D, DType, Result, Tensor};
 use candle_nn::{Module, VarBuilder};
@@ -123,15 +123,14 @@ impl Scatter {
         for (draw, own) in indices.chunks(positions.max(1)).enumerate() {
             let mut known = HashMap::new();
             for &index in own {
-                let next = draw * positions + known.len();
+                let next = known.len();
                 let place = *known.entry(index).or_insert(next);
-                rows[place] = index;
+                rows[draw * positions + place] = index;
                 places.push(place);
             }
         }
-        let touched = added(&upstream.reshape(((), width))?, &places, n * positions)?;
         Ok(Self {
-            touched: touched.reshape((n, positions, width))?,
+            touched: added(upstream, &places, positions)?.reshape((n, positions, width))?,
             rows,
             vocabulary,
         })
@@ -143,17 +142,35 @@ impl Scatter {
 
     /// Numbers for every touched row, `[n, T, dim]`, added up over the draws where they belong, `[d]`.
     fn over_draws(&self, numbers: &Tensor) -> Result<Tensor> {
-        let flat = numbers.reshape(((), self.width()?))?;
+        let flat = numbers.reshape((1, (), self.width()?))?;
         added(&flat, &self.rows, self.vocabulary)?.flatten_all()
     }
 }
 
-/// Rows `[m, dim]` added up at their places, `[size, dim]`.
+/// Entries of the matrix that [`added`] makes on a device at the most: 256 MB of `f32`.
+const MARKS: usize = 1 << 26;
+
+/// In each of `n` blocks, rows `[n, m, dim]` added up at their `n m` places below `size`, `[n size, dim]`.
 fn added(rows: &Tensor, places: &[usize], size: usize) -> Result<Tensor> {
-    let places: Vec<i64> = places.iter().map(|&place| place as i64).collect();
-    let places = Tensor::new(places, rows.device())?;
-    let zeros = Tensor::zeros((size, rows.dim(1)?), rows.dtype(), rows.device())?;
-    zeros.index_add(&places, &rows.contiguous()?, 0)
+    let (n, m, width) = rows.dims3()?;
+    let device = rows.device();
+    if !device.is_cpu() && n * m * size <= MARKS {
+        // candle's `index_add` on a GPU adds one row after the other
+        let places: Vec<u32> = places.iter().map(|&place| place as u32).collect();
+        let places = Tensor::from_vec(places, (n, 1, m), device)?;
+        let all = Tensor::arange(0u32, size as u32, device)?.reshape((1, size, 1))?;
+        let marks = places.broadcast_eq(&all)?.to_dtype(rows.dtype())?;
+        return marks
+            .matmul(&rows.contiguous()?)?
+            .reshape((n * size, width));
+    }
+    let places = places.iter().enumerate();
+    let places: Vec<i64> = places
+        .map(|(at, place)| (at / m * size + place) as i64)
+        .collect();
+    let zeros = Tensor::zeros((n * size, width), rows.dtype(), device)?;
+    let flat = rows.reshape((n * m, width))?.contiguous()?;
+    zeros.index_add(&Tensor::new(places, device)?, &flat, 0)
 }
 
 impl PerExample for Scatter {
@@ -161,7 +178,7 @@ impl PerExample for Scatter {
         self.over_draws(&self.touched)
     }
 
-    fn squared_norms(&self) -> Result<Vec<f64>> {
+    fn squared_norms(&self) -> Result<PerDraw> {
         squares(&self.touched)
     }
 
@@ -171,22 +188,17 @@ impl PerExample for Scatter {
 
     /// Over the rows that some draw touched, some columns at a time.
     fn gram(&self) -> Result<Vec<f64>> {
-        let (n, positions, width) = self.touched.dims3()?;
+        let (n, _, width) = self.touched.dims3()?;
         let mut known = HashMap::new();
         for &row in &self.rows {
             let next = known.len();
             known.entry(row).or_insert(next);
         }
-        let draws = (0..n * positions).map(|at| at / positions);
-        let places = draws
-            .zip(&self.rows)
-            .map(|(draw, row)| draw * known.len() + known[row]);
-        let places: Vec<usize> = places.collect();
-        let flat = self.touched.reshape((n * positions, width))?;
+        let places: Vec<usize> = self.rows.iter().map(|row| known[row]).collect();
         let mut total = vec![0.0; n * n];
-        for (start, count) in chunks(width, n * known.len()) {
-            let columns = flat.narrow(1, start, count)?;
-            let rows = added(&columns, &places, n * known.len())?;
+        for (start, count) in chunks(width, n * known.len(), self.touched.device()) {
+            let columns = self.touched.narrow(2, start, count)?;
+            let rows = added(&columns, &places, known.len())?;
             let own = Rows(rows.reshape((n, known.len() * count))?).gram()?;
             total.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
         }
@@ -197,13 +209,7 @@ impl PerExample for Scatter {
         let (_, positions, width) = self.touched.dims3()?;
         let own = self.touched.narrow(0, start, count)?;
         let rows = &self.rows[start * positions..][..count * positions];
-        let draws = (0..count * positions).map(|at| at / positions);
-        let places = draws
-            .zip(rows)
-            .map(|(draw, row)| draw * self.vocabulary + row);
-        let places: Vec<usize> = places.collect();
-        let all = added(&own.reshape(((), width))?, &places, count * self.vocabulary)?;
-        all.reshape((count, self.vocabulary * width))
+        added(&own, rows, self.vocabulary)?.reshape((count, self.vocabulary * width))
     }
 
     fn draws(&self) -> Result<usize> {

@@ -3,6 +3,7 @@
 use super::convolve::Convolution;
 use super::dense::{Ask, by_type};
 use super::per_example::{Outer, PerExample, Totals, ghost_is_cheaper};
+use super::reduce::PerDraw;
 use super::session::Session;
 use super::unfold::Unfolding;
 use candle_core::{Result, Tensor};
@@ -64,17 +65,6 @@ impl Kernels {
         };
         in_order(&all, self.unfolding.channels(), self.unfolding.patch())
     }
-
-    /// Sums over the groups of numbers that the order of a gradient's entries does not touch.
-    fn added(&self, numbers: impl Fn(&Outer) -> Result<Vec<f64>>) -> Result<Vec<f64>> {
-        let mut blocks = self.blocks()?.iter();
-        let mut total = blocks.next().map_or(Ok(Vec::new()), &numbers)?;
-        for block in blocks {
-            let own = numbers(block)?;
-            total.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
-        }
-        Ok(total)
-    }
 }
 
 impl Kernels {
@@ -86,7 +76,7 @@ impl Kernels {
         Ok(Totals {
             sum: self.sum()?,
             squared_norms: match ask {
-                Ask::Sum => Vec::new(),
+                Ask::Sum => PerDraw::NONE,
                 Ask::Norms | Ask::Squares => self.squared_norms()?,
             },
             sum_of_squares: match ask {
@@ -113,16 +103,25 @@ impl PerExample for Kernels {
         self.stacked(self.blocks()?.iter().map(Outer::sum).collect())
     }
 
-    fn squared_norms(&self) -> Result<Vec<f64>> {
-        self.added(Outer::squared_norms)
+    fn squared_norms(&self) -> Result<PerDraw> {
+        let blocks = self.blocks()?.iter().map(Outer::squared_norms);
+        let added = blocks.reduce(|sum, own| sum?.plus(own?));
+        added.unwrap_or(Ok(PerDraw::NONE))
     }
 
     fn sum_of_squares(&self) -> Result<Tensor> {
         self.stacked(self.blocks()?.iter().map(Outer::sum_of_squares).collect())
     }
 
+    /// The order of a gradient's entries does not touch it, so the groups' add up.
     fn gram(&self) -> Result<Vec<f64>> {
-        self.added(Outer::gram)
+        let mut total = Vec::new();
+        for block in self.blocks()? {
+            let own = block.gram()?;
+            total.resize(own.len(), 0.0);
+            total.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+        }
+        Ok(total)
     }
 
     fn rows(&self, start: usize, count: usize) -> Result<Tensor> {
@@ -139,7 +138,8 @@ impl PerExample for Kernels {
         let (examples, out) = self.upstream.dims4().map(|(n, out, ..)| (n, out))?;
         let group = self.session.group();
         // few positions make products too thin to be taken example by example
-        let thin = ask != Ask::Squares && ghost_is_cheaper(positions * group, patch, out);
+        let thin = ask != Ask::Squares
+            && ghost_is_cheaper(positions * group, patch, out, self.images.device());
         if self.patches.is_some() || self.written.get().is_some() || thin {
             return self.block_totals(ask);
         }

@@ -6,7 +6,7 @@
 use super::dense::{
     Ask, Number, Sums, absorb_all, by_type, is_host, multiply, product, with_slice,
 };
-use super::reduce::{products, squares};
+use super::reduce::{PerDraw, products, squares};
 use candle_core::{D, DType, Device, Result, Tensor};
 use faer::MatRef;
 
@@ -15,7 +15,7 @@ pub(crate) trait PerExample: Send {
     /// Their sum over the draws, `[d]`.
     fn sum(&self) -> Result<Tensor>;
     /// `|g_i|^2`, `[n]`.
-    fn squared_norms(&self) -> Result<Vec<f64>>;
+    fn squared_norms(&self) -> Result<PerDraw>;
     /// `sum_i g_i^2` entry by entry, `[d]`.
     fn sum_of_squares(&self) -> Result<Tensor>;
     /// The inner products `g_i . g_j`, `[n, n]`, in `f64` on the host, row after row.
@@ -30,7 +30,7 @@ pub(crate) trait PerExample: Send {
         Ok(Totals {
             sum: self.sum()?,
             squared_norms: match ask {
-                Ask::Sum => Vec::new(),
+                Ask::Sum => PerDraw::NONE,
                 Ask::Norms | Ask::Squares => self.squared_norms()?,
             },
             sum_of_squares: match ask {
@@ -46,7 +46,7 @@ pub(crate) struct Totals {
     /// `[d]`.
     pub sum: Tensor,
     /// `[n]`; empty if not asked for.
-    pub squared_norms: Vec<f64>,
+    pub squared_norms: PerDraw,
     /// `[d]`.
     pub sum_of_squares: Option<Tensor>,
 }
@@ -59,7 +59,7 @@ impl Totals {
         };
         Ok(Self {
             sum: tensor(sums.sum)?,
-            squared_norms: sums.squared_norms,
+            squared_norms: PerDraw::Host(sums.squared_norms),
             sum_of_squares: sums.squares.map(tensor).transpose()?,
         })
     }
@@ -68,9 +68,17 @@ impl Totals {
 /// Entries of written-out gradients held at a time: 16 MB of `f32`.
 const CHUNK: usize = 1 << 22;
 
+/// The same on a device, which idles between small pieces of work: 256 MB of `f32`.
+const DEVICE_CHUNK: usize = 1 << 26;
+
 /// Start and length of runs of draws whose written-out gradients, `entries` numbers each, fit in a chunk.
-pub(crate) fn chunks(draws: usize, entries: usize) -> impl Iterator<Item = (usize, usize)> {
-    let size = (CHUNK / entries.max(1)).max(1);
+pub(crate) fn chunks(
+    draws: usize,
+    entries: usize,
+    device: &Device,
+) -> impl Iterator<Item = (usize, usize)> + use<> {
+    let chunk = if device.is_cpu() { CHUNK } else { DEVICE_CHUNK };
+    let size = (chunk / entries.max(1)).max(1);
     (0..draws)
         .step_by(size)
         .map(move |start| (start, size.min(draws - start)))
@@ -84,7 +92,7 @@ impl PerExample for Rows {
         column_sums(&self.0)
     }
 
-    fn squared_norms(&self) -> Result<Vec<f64>> {
+    fn squared_norms(&self) -> Result<PerDraw> {
         squares(&self.0)
     }
 
@@ -139,7 +147,7 @@ impl Outer {
     /// Whether norms by two `T x T` Gram matrices a draw cost less than by the gradients written out.
     fn ghost_is_cheaper(&self) -> Result<bool> {
         let (_, t, fan_in, fan_out) = self.sizes()?;
-        Ok(ghost_is_cheaper(t, fan_in, fan_out))
+        Ok(ghost_is_cheaper(t, fan_in, fan_out, self.inputs.device()))
     }
 
     /// Every draw's gradient written out in turn, and taken into all sums while it is in the cache.
@@ -164,10 +172,24 @@ impl Outer {
 /// What it costs to take an entry of a gradient that was written out into sum and norm, in multiplications of a matrix product.
 const ABSORB: usize = 12;
 
+/// The same on a device. There it is not fused: written, widened, squared and added up it moves some 50 bytes, in the time of which (at
+/// 3 TB/s) a GPU of 2022 makes between one and two hundred multiplications of small products in `f32`.
+const DEVICE_ABSORB: usize = 128;
+
 /// Whether the norms of gradients `[out, in]` over `T` positions cost less by two Gram matrices and one product for the sum than with
 /// every gradient written out, whose products make up the sum as well: `T^2 (in + out)` multiplications against a pass over `in x out`.
-pub(crate) fn ghost_is_cheaper(positions: usize, fan_in: usize, fan_out: usize) -> bool {
-    positions * positions * (fan_in + fan_out + 1) <= ABSORB * fan_in * fan_out
+pub(crate) fn ghost_is_cheaper(
+    positions: usize,
+    fan_in: usize,
+    fan_out: usize,
+    device: &Device,
+) -> bool {
+    let absorb = if device.is_cpu() {
+        ABSORB
+    } else {
+        DEVICE_ABSORB
+    };
+    positions * positions * (fan_in + fan_out + 1) <= absorb * fan_in * fan_out
 }
 
 impl PerExample for Outer {
@@ -177,28 +199,27 @@ impl PerExample for Outer {
 
     /// `|o|^2 |a|^2` at one position (Goodfellow 2015, arXiv:1510.01799); at several `sum_{t,u} (o_t . o_u)(a_t . a_u)` by two Gram
     /// matrices (Li et al. 2022, arXiv:2110.05679) or from the gradients written out, whichever takes fewer multiplications.
-    fn squared_norms(&self) -> Result<Vec<f64>> {
+    fn squared_norms(&self) -> Result<PerDraw> {
         let (n, positions, fan_in, fan_out) = self.sizes()?;
         if positions == 1 {
-            let inputs = squares(&self.inputs)?;
-            let upstream = squares(&self.upstream)?;
-            return Ok(inputs.iter().zip(&upstream).map(|(a, o)| a * o).collect());
+            return squares(&self.inputs)?.times(squares(&self.upstream)?);
         }
-        let mut norms = Vec::with_capacity(n);
+        let mut norms = Vec::new();
+        let device = self.inputs.device();
         if self.ghost_is_cheaper()? {
-            for (start, count) in chunks(n, positions * positions) {
+            for (start, count) in chunks(n, positions * positions, device) {
                 let own = |x: &Tensor| -> Result<Tensor> {
                     let x = x.narrow(0, start, count)?;
                     x.matmul(&x.t()?)
                 };
-                norms.extend(products(&own(&self.inputs)?, &own(&self.upstream)?)?);
+                norms.push(products(&own(&self.inputs)?, &own(&self.upstream)?)?);
             }
         } else {
-            for (start, count) in chunks(n, fan_in * fan_out) {
-                norms.extend(squares(&self.rows(start, count)?)?);
+            for (start, count) in chunks(n, fan_in * fan_out, device) {
+                norms.push(squares(&self.rows(start, count)?)?);
             }
         }
-        Ok(norms)
+        PerDraw::joined(norms)
     }
 
     fn sum_of_squares(&self) -> Result<Tensor> {
@@ -209,7 +230,7 @@ impl PerExample for Outer {
         }
         let shape = fan_in * fan_out;
         let mut total = Tensor::zeros(shape, self.inputs.dtype(), self.inputs.device())?;
-        for (start, count) in chunks(n, shape) {
+        for (start, count) in chunks(n, shape, self.inputs.device()) {
             total = (total + column_sums(&self.rows(start, count)?.sqr()?)?)?;
         }
         Ok(total)
@@ -252,7 +273,7 @@ impl PerExample for Outer {
         Ok(Totals {
             sum: self.sum()?,
             squared_norms: match ask {
-                Ask::Sum => Vec::new(),
+                Ask::Sum => PerDraw::NONE,
                 Ask::Norms | Ask::Squares => self.squared_norms()?,
             },
             sum_of_squares: match ask {
@@ -370,7 +391,7 @@ mod tests {
             let written = Rows(outer.rows(0, n)?);
             let forms: [&dyn PerExample; 2] = [&outer, &written];
             for form in forms {
-                assert_close(&form.squared_norms()?, &norms);
+                assert_close(&form.squared_norms()?.to_host()?, &norms);
                 assert_close(&form.gram()?, &gram);
                 assert_close(&form.sum()?.to_vec1()?, &total(&|x| x));
                 assert_close(&form.sum_of_squares()?.to_vec1()?, &total(&|x| x * x));
@@ -379,7 +400,7 @@ mod tests {
                     let totals = form.totals(ask)?;
                     assert_close(&totals.sum.to_vec1()?, &total(&|x| x));
                     if ask != Ask::Sum {
-                        assert_close(&totals.squared_norms, &norms);
+                        assert_close(&totals.squared_norms.to_host()?, &norms);
                     }
                     if ask == Ask::Squares {
                         let squares = totals.sum_of_squares.expect("they were asked for");
@@ -401,8 +422,8 @@ mod tests {
     #[test]
     fn two_uses_add_before_they_are_squared() -> Result<()> {
         let one = || -> Result<Box<dyn PerExample>> { Ok(Box::new(outer(5, 2, 4, 3)?)) };
-        let single = one()?.squared_norms()?;
-        let double = joined(vec![one()?, one()?])?.squared_norms()?;
+        let single = one()?.squared_norms()?.to_host()?;
+        let double = joined(vec![one()?, one()?])?.squared_norms()?.to_host()?;
         let expected: Vec<f64> = single.iter().map(|s| 4.0 * s).collect();
         assert_close(&double, &expected);
         Ok(())

@@ -5,17 +5,102 @@ use super::dense::dot;
 use candle_core::{CpuStorage, DType, Result, Storage, Tensor};
 use rayon::prelude::*;
 
+/// A number for every draw, in `f64`, where it was computed. A copy from a device to the host waits until the device has done all that
+/// it was told, so it is put off until every parameter has its numbers.
+#[derive(Clone, Debug)]
+pub(crate) enum PerDraw {
+    Host(Vec<f64>),
+    /// `[n]`.
+    Device(Tensor),
+}
+
+impl PerDraw {
+    /// Of no draws.
+    pub const NONE: Self = Self::Host(Vec::new());
+
+    fn zipped(
+        self,
+        other: Self,
+        on_host: impl Fn(f64, f64) -> f64,
+        on_device: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
+    ) -> Result<Self> {
+        Ok(match (self, other) {
+            (Self::Device(a), Self::Device(b)) => Self::Device(on_device(&a, &b)?),
+            (a, b) => {
+                let (a, b) = (a.to_host()?, b.to_host()?);
+                Self::Host(a.iter().zip(&b).map(|(&a, &b)| on_host(a, b)).collect())
+            }
+        })
+    }
+
+    /// Draw by draw.
+    pub fn times(self, other: Self) -> Result<Self> {
+        self.zipped(other, |a, b| a * b, |a, b| a * b)
+    }
+
+    /// Draw by draw.
+    pub fn plus(self, other: Self) -> Result<Self> {
+        self.zipped(other, |a, b| a + b, |a, b| a + b)
+    }
+
+    /// Those of some draws, then those of the next.
+    pub fn joined(parts: Vec<Self>) -> Result<Self> {
+        let on_device: Option<Vec<&Tensor>> = parts.iter().map(Self::device).collect();
+        match on_device {
+            Some(all) if !all.is_empty() => Ok(Self::Device(Tensor::cat(&all, 0)?)),
+            _ => Ok(Self::Host(Self::all_to_host(parts)?.concat())),
+        }
+    }
+
+    fn device(&self) -> Option<&Tensor> {
+        match self {
+            Self::Host(_) => None,
+            Self::Device(numbers) => Some(numbers),
+        }
+    }
+
+    pub fn to_host(self) -> Result<Vec<f64>> {
+        match self {
+            Self::Host(numbers) => Ok(numbers),
+            Self::Device(numbers) => numbers.to_vec1(),
+        }
+    }
+
+    /// All of them, with one copy for those that are on a device.
+    pub fn all_to_host(all: Vec<Self>) -> Result<Vec<Vec<f64>>> {
+        let there: Vec<&Tensor> = all.iter().filter_map(Self::device).collect();
+        let copied = match there.as_slice() {
+            [] => Vec::new(),
+            there => Tensor::cat(there, 0)?.to_vec1::<f64>()?,
+        };
+        let mut rest = copied.as_slice();
+        let on_host = all.into_iter().map(|numbers| match numbers {
+            Self::Host(numbers) => numbers,
+            Self::Device(numbers) => {
+                let (own, others) = rest.split_at(numbers.elem_count());
+                rest = others;
+                own.to_vec()
+            }
+        });
+        Ok(on_host.collect())
+    }
+}
+
 /// `sum_k x_ik^2` for every index `i` of the first axis.
-pub(crate) fn squares(x: &Tensor) -> Result<Vec<f64>> {
-    products(x, x)
+pub(crate) fn squares(x: &Tensor) -> Result<PerDraw> {
+    if x.device().is_cpu() {
+        return products(x, x);
+    }
+    let x = x.reshape((x.dim(0)?, ()))?.to_dtype(DType::F64)?;
+    Ok(PerDraw::Device(x.sqr()?.sum(1)?))
 }
 
 /// `sum_k x_ik y_ik` for every index `i` of the first axis. Both have the same shape and type.
-pub(crate) fn products(x: &Tensor, y: &Tensor) -> Result<Vec<f64>> {
+pub(crate) fn products(x: &Tensor, y: &Tensor) -> Result<PerDraw> {
     let rows = x.dim(0)?;
     if !x.device().is_cpu() {
         let wide = |t: &Tensor| t.reshape((rows, ()))?.to_dtype(DType::F64);
-        return (wide(x)? * wide(y)?)?.sum(1)?.to_vec1();
+        return Ok(PerDraw::Device((wide(x)? * wide(y)?)?.sum(1)?));
     }
     let (x, y) = (x.contiguous()?, y.contiguous()?);
     let ((xs, x_layout), (ys, y_layout)) = (x.storage_and_layout(), y.storage_and_layout());
@@ -23,10 +108,12 @@ pub(crate) fn products(x: &Tensor, y: &Tensor) -> Result<Vec<f64>> {
     let (from_x, from_y) = (x_layout.start_offset(), y_layout.start_offset());
     match (&*xs, &*ys) {
         (Storage::Cpu(CpuStorage::F32(x)), Storage::Cpu(CpuStorage::F32(y))) => {
-            Ok(row_products(&x[from_x..], &y[from_y..], rows, width))
+            let sums = row_products(&x[from_x..], &y[from_y..], rows, width);
+            Ok(PerDraw::Host(sums))
         }
         (Storage::Cpu(CpuStorage::F64(x)), Storage::Cpu(CpuStorage::F64(y))) => {
-            Ok(row_products(&x[from_x..], &y[from_y..], rows, width))
+            let sums = row_products(&x[from_x..], &y[from_y..], rows, width);
+            Ok(PerDraw::Host(sums))
         }
         _ => Err(candle_core::Error::Msg(format!(
             "sums of products need two tensors of type f32 or two of type f64; got {:?} and {:?}",
@@ -69,7 +156,7 @@ mod tests {
     fn a_million_tenths_add_up_in_f32_tensors() -> Result<()> {
         let tenths = Tensor::full(0.1f32, (2, 1_000_000), &Device::Cpu)?;
         let expected = 1e6 * f64::from(0.1f32).powi(2);
-        for sum in squares(&tenths)? {
+        for sum in squares(&tenths)?.to_host()? {
             // 62500 roundings in each of sixteen sums, all to the same side
             assert!((sum / expected - 1.0).abs() < 1.4e-11, "{sum}");
         }
@@ -80,10 +167,30 @@ mod tests {
     fn a_view_into_a_larger_tensor_is_read_at_its_place() -> Result<()> {
         let x = Tensor::arange(0f64, 12., &Device::Cpu)?.reshape((3, 4))?;
         assert_eq!(
-            products(&x.narrow(0, 1, 2)?, &x.narrow(0, 0, 2)?)?,
+            products(&x.narrow(0, 1, 2)?, &x.narrow(0, 0, 2)?)?.to_host()?,
             [38.0, 214.0]
         );
-        assert_eq!(squares(&x.t()?)?, [80.0, 107.0, 140.0, 179.0]);
+        assert_eq!(squares(&x.t()?)?.to_host()?, [80.0, 107.0, 140.0, 179.0]);
+        Ok(())
+    }
+
+    #[test]
+    fn numbers_of_a_device_meet_those_of_the_host_in_their_order() -> Result<()> {
+        // a tensor of the host stands for one of a device: nothing here asks where it lies
+        let there = |numbers: &[f64]| Tensor::new(numbers, &Device::Cpu).map(PerDraw::Device);
+        let here = |numbers: &[f64]| PerDraw::Host(numbers.to_vec());
+        let all = PerDraw::all_to_host(vec![there(&[1.0, 2.0])?, here(&[3.0]), there(&[4.0])?])?;
+        assert_eq!(all, [vec![1.0, 2.0], vec![3.0], vec![4.0]]);
+        for mixed in [
+            vec![there(&[1.0])?, here(&[2.0])],
+            vec![there(&[1.0])?, there(&[2.0])?],
+            vec![here(&[1.0]), here(&[2.0])],
+        ] {
+            assert_eq!(PerDraw::joined(mixed)?.to_host()?, [1.0, 2.0]);
+        }
+        let product = there(&[2.0, 3.0])?.times(there(&[5.0, 7.0])?)?;
+        assert_eq!(product.clone().to_host()?, [10.0, 21.0]);
+        assert_eq!(product.plus(here(&[1.0, 1.0]))?.to_host()?, [11.0, 22.0]);
         Ok(())
     }
 }

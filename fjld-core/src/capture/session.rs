@@ -7,7 +7,7 @@
 use super::LayerPair;
 use super::dense::Ask;
 use super::per_example::{PerExample, joined};
-use super::reduce::widened;
+use super::reduce::{PerDraw, widened};
 use super::request::{Capture, Captured, Reduction, Unit, Wants};
 use super::statistics::{ParameterStatistics, Statistics, layer_of};
 use crate::error::{Error, Result};
@@ -44,7 +44,7 @@ struct Progress {
 
 struct Reduced {
     sum: Tensor,
-    squared_norms: Vec<f64>,
+    squared_norms: PerDraw,
     sum_of_squares: Option<Tensor>,
     rows: Option<Tensor>,
 }
@@ -328,10 +328,13 @@ impl Session {
     ) -> Result<Captured> {
         let scale = self.scale();
         let mut measured = Vec::with_capacity(parameters.len());
-        let progress = std::mem::take(&mut *self.progress());
+        let mut progress = std::mem::take(&mut *self.progress());
+        let reduced = progress.iter_mut().filter_map(|own| own.reduced.as_mut());
+        let norms = reduced.map(|own| std::mem::replace(&mut own.squared_norms, PerDraw::NONE));
+        let mut norms = PerDraw::all_to_host(norms.collect())?.into_iter();
         for ((name, var), progress) in parameters.iter().zip(progress) {
             let elsewhere = gradients.get(var).is_some();
-            let Some(reduced) = progress.reduced else {
+            let Some((reduced, norms)) = progress.reduced.zip(norms.next()) else {
                 return Err(match (elsewhere, progress.arrived) {
                     (true, _) => Error::UncapturedUse { name: name.clone() },
                     (false, 0) => Error::NoGradient {
@@ -349,14 +352,14 @@ impl Session {
             }
             let gradient = reduced.sum.reshape(var.shape())?.to_dtype(var.dtype())?;
             gradients.insert(var, gradient);
-            for (draw, (&kept, &norm)) in self.kept.iter().zip(&reduced.squared_norms).enumerate() {
+            for (draw, (&kept, &norm)) in self.kept.iter().zip(&norms).enumerate() {
                 if !kept && norm != 0.0 {
                     return Err(Error::Capture(format!(
                         "example {draw} has no position that counts, and yet a gradient in `{name}`; its loss must be masked too"
                     )));
                 }
             }
-            let kept_norms = self.kept.iter().zip(&reduced.squared_norms);
+            let kept_norms = self.kept.iter().zip(&norms);
             let resolution = match var.dtype() {
                 DType::F64 => f64::EPSILON,
                 // whatever is narrower was multiplied and added in f32

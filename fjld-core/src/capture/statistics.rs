@@ -3,6 +3,7 @@
 //! Legend: `n` draws `g_i` of the unit that the capture was told, `d` parameters, `mu_hat` their mean, `D_hat` their covariance with the
 //! divisor `n - 1`, `$Q = \sum_i |g_i|^2$`. The trace comes as `$\Tr \hat D = (Q - n |\hat\mu|^2) / (n - 1)$`, from sums in `f64`.
 
+use super::reduce::{PerDraw, squares};
 use super::request::Unit;
 use crate::error::{Error, Result};
 use crate::moments::{FullMoments, Moments};
@@ -137,9 +138,7 @@ impl ParameterStatistics {
     /// # Errors
     /// With fewer than two draws, or when candle fails.
     pub fn share(&self) -> Result<Share> {
-        let sum = super::reduce::squares(&self.sum.unsqueeze(0)?)?[0] * self.scale * self.scale;
-        let squares = self.squared_norms.iter().sum();
-        self.share_of(self.squared_norms.len(), sum, squares, self.resolution)
+        Ok(shares(std::slice::from_ref(self))?.remove(0))
     }
 
     /// Signal, noise and rounding of `draws` with this squared norm of their sum and sum of their squared norms.
@@ -190,6 +189,18 @@ impl ParameterStatistics {
         self.squared_norms.extend(&other.squared_norms);
         Ok(())
     }
+}
+
+/// Signal, noise and rounding of each parameter.
+fn shares(parameters: &[ParameterStatistics]) -> Result<Vec<Share>> {
+    let sums = parameters.iter().map(|own| squares(&own.sum.unsqueeze(0)?));
+    let sums = PerDraw::all_to_host(sums.collect::<candle_core::Result<_>>()?)?;
+    let each = parameters.iter().zip(sums).map(|(own, sum)| {
+        let sum = sum[0] * own.scale * own.scale;
+        let squares = own.squared_norms.iter().sum();
+        own.share_of(own.squared_norms.len(), sum, squares, own.resolution)
+    });
+    each.collect()
 }
 
 fn wide(tensor: &Tensor, scale: f64) -> Result<Tensor> {
@@ -252,8 +263,7 @@ impl Statistics {
     /// With fewer than two draws, or when candle fails.
     pub fn by_layer(&self) -> Result<Vec<Share>> {
         let mut layers: Vec<Share> = Vec::new();
-        for parameter in &self.parameters {
-            let share = parameter.share()?;
+        for share in shares(&self.parameters)? {
             let layer = layer_of(&share.name).to_owned();
             match layers.iter_mut().find(|known| known.name == layer) {
                 Some(known) => known.add(&share),
@@ -271,9 +281,7 @@ impl Statistics {
     /// # Errors
     /// With fewer than two draws, or when candle fails.
     pub fn whole(&self) -> Result<Share> {
-        let shares = self.parameters.iter().map(ParameterStatistics::share);
-        let shares: Vec<Share> = shares.collect::<Result<_>>()?;
-        Ok(Share::sum("all parameters", &shares))
+        Ok(Share::sum("all parameters", &shares(&self.parameters)?))
     }
 
     /// `|g_i|^2` over all parameters, one for each draw.

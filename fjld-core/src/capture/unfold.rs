@@ -106,6 +106,19 @@ impl Unfolding {
         [0, 1].map(|axis| padded[axis] - seen[axis])
     }
 
+    /// The padding with which a convolution of the outputs goes back to the images, where it is one that candle knows: of stride 1, one
+    /// group, and the same on both axes.
+    pub fn adjoint_padding(&self) -> Option<usize> {
+        let Window {
+            kernel: [rows, columns],
+            padding: [top, left],
+            stride,
+            dilation,
+        } = self.window;
+        let plain = self.groups == 1 && stride == 1 && rows == columns && top == left;
+        plain.then(|| (dilation * (rows - 1)).checked_sub(top))?
+    }
+
     /// The window.
     pub fn window(&self) -> Window {
         self.window
