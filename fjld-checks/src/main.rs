@@ -197,7 +197,7 @@ enum DataCommand {
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
     },
-    /// Get a data set by curl, check its bytes, and write it whole
+    /// Get a data set, check its bytes, and write it whole
     Fetch {
         /// Its name, as `data list` has it
         name: String,
@@ -207,6 +207,9 @@ enum DataCommand {
         /// The address of a folder with the same files, in place of where they are published
         #[arg(long, value_name = "URL")]
         mirror: Option<String>,
+        /// By the hub of candle-datasets; the program has to be built with it
+        #[arg(long, conflicts_with = "mirror")]
+        hub: bool,
     },
 }
 
@@ -316,8 +319,18 @@ impl Cli {
             Command::Data(DataArgs { command }) => {
                 print(&match command {
                     DataCommand::List { data } => folder::list(data.as_deref())?,
-                    DataCommand::Fetch { name, data, mirror } => {
-                        fetch::fetch(fetch::named(&name)?, &data, mirror.as_deref())?
+                    DataCommand::Fetch {
+                        name,
+                        data,
+                        mirror,
+                        hub,
+                    } => {
+                        let from = match &mirror {
+                            Some(url) => fetch::From::Mirror(url),
+                            None if hub => fetch::From::Hub,
+                            None => fetch::From::Published,
+                        };
+                        fetch::fetch(fetch::named(&name)?, &data, from)?
                     }
                 })?;
                 Ok(Exit::Done)

@@ -1,4 +1,5 @@
-//! Getting a data set: from where it is published, by `curl`, checked, and written whole or not at all.
+//! Getting a data set: from where it is published, by `curl`, or from the hub of candle-datasets; checked, and written whole or not at
+//! all.
 
 use super::folder::{ALL, DataSet, Published};
 use crate::error::{Error, Result};
@@ -31,32 +32,30 @@ pub fn named(name: &str) -> Result<&'static DataSet> {
     })
 }
 
-/// Fetches what is not in `folder` yet, from where it is published or from a copy of the same files at `mirror`. Nothing is written
-/// before everything is there and its sums are the known ones.
+/// Where a data set is to be had from.
+#[derive(Clone, Copy, Debug)]
+pub enum From<'a> {
+    /// Where it is published.
+    Published,
+    /// A folder with the same files at this address.
+    Mirror(&'a str),
+    /// The hub of candle-datasets.
+    Hub,
+}
+
+/// Fetches what is not in `folder` yet. Nothing is written before everything is there and its sums are the known ones.
 ///
 /// # Errors
 /// When it can not be had, or is not what it should be; the error says how to get it by hand.
-pub fn fetch(set: &DataSet, folder: &Path, mirror: Option<&str>) -> Result<String> {
+pub fn fetch(set: &DataSet, folder: &Path, from: From) -> Result<String> {
     if set.is_in(Some(folder)) {
         return Ok(format!("{} is there already\n", set.name));
     }
-    let mut files = BTreeMap::new();
-    for (url, packed) in set.published.downloads(set, mirror) {
-        let bytes = download(&url).map_err(|why| {
-            Error::input(format!(
-                "{url} could not be fetched ({why}), and nothing was written; get it by hand, so that {}",
-                set.wanted().replace("DIR", &folder.display().to_string())
-            ))
-        })?;
-        files.extend(match packed {
-            Packed::File(name) => vec![(name, bytes)],
-            Packed::Gzip(name) => vec![(name, gunzip(&url, &bytes)?)],
-            Packed::Archive(known) => {
-                refuse_other(&url, &bytes, Some(known))?;
-                members(&gunzip(&url, &bytes)?)
-            }
-        });
-    }
+    let mut files = match from {
+        From::Published => by_curl(set, folder, None)?,
+        From::Mirror(url) => by_curl(set, folder, Some(url))?,
+        From::Hub => from_hub(set)?,
+    };
     let own = folder.join(set.folder);
     let mut wanted = Vec::new();
     for (name, known) in set.files {
@@ -77,6 +76,40 @@ pub fn fetch(set: &DataSet, folder: &Path, mirror: Option<&str>) -> Result<Strin
         own.display(),
         wanted.len()
     ))
+}
+
+#[cfg(feature = "datasets")]
+use super::by_candle::from_hub;
+
+#[cfg(not(feature = "datasets"))]
+fn from_hub(_: &DataSet) -> Result<Files> {
+    Err(Error::input(
+        "--hub: this program was built without candle-datasets; accepted is to leave it out, or a build by `cargo build -p fjld-checks --features datasets`",
+    ))
+}
+
+/// Bytes by the name of their file.
+type Files = BTreeMap<String, Vec<u8>>;
+
+fn by_curl(set: &DataSet, folder: &Path, mirror: Option<&str>) -> Result<Files> {
+    let mut files = BTreeMap::new();
+    for (url, packed) in set.published.downloads(set, mirror) {
+        let bytes = download(&url).map_err(|why| {
+            Error::input(format!(
+                "{url} could not be fetched ({why}), and nothing was written; get it by hand, so that {}",
+                set.wanted().replace("DIR", &folder.display().to_string())
+            ))
+        })?;
+        files.extend(match packed {
+            Packed::File(name) => vec![(name, bytes)],
+            Packed::Gzip(name) => vec![(name, gunzip(&url, &bytes)?)],
+            Packed::Archive(known) => {
+                refuse_other(&url, &bytes, Some(known))?;
+                members(&gunzip(&url, &bytes)?)
+            }
+        });
+    }
+    Ok(files)
 }
 
 /// Refuses bytes whose sum is not the known one.
@@ -200,11 +233,11 @@ mod tests {
             files,
             ..TINY_SHAKESPEARE
         };
-        let said = fetch(&set, folder.path(), Some(&local(&mirror)))?;
+        let said = fetch(&set, folder.path(), From::Mirror(&local(&mirror)))?;
         assert!(said.contains("1 files"), "{said}");
         let bytes = set.read(Some(folder.path()), "tinyshakespeare.txt")?;
         assert_eq!(bytes, b"to be");
-        let again = fetch(&set, folder.path(), Some("file:///no/such/folder"))?;
+        let again = fetch(&set, folder.path(), From::Mirror("file:///no/such/folder"))?;
         assert!(again.contains("there already"), "{again}");
         Ok(())
     }
@@ -214,7 +247,11 @@ mod tests {
         let (mirror, folder) = (tempfile::tempdir(), tempfile::tempdir());
         let (mirror, folder) = (mirror.expect("a folder"), folder.expect("a folder"));
         std::fs::write(mirror.path().join("input.txt"), b"not to be").expect("it is mine");
-        let said = fetch(&TINY_SHAKESPEARE, folder.path(), Some(&local(&mirror)));
+        let said = fetch(
+            &TINY_SHAKESPEARE,
+            folder.path(),
+            From::Mirror(&local(&mirror)),
+        );
         let said = said.expect_err("the sum differs").to_string();
         assert!(said.contains("the known one is 86c4e6aa"), "{said}");
         assert_eq!(entries(folder.path()), 0);
@@ -226,7 +263,7 @@ mod tests {
         let (mirror, folder) = (mirror.expect("a folder"), folder.expect("a folder"));
         let archive = mirror.path().join("cifar-10-binary.tar.gz");
         std::fs::write(archive, b"something else").expect("it is mine");
-        let said = fetch(&CIFAR10, folder.path(), Some(&local(&mirror)));
+        let said = fetch(&CIFAR10, folder.path(), From::Mirror(&local(&mirror)));
         let said = said.expect_err("the sum differs").to_string();
         assert!(said.contains("the known one is c4a38c50"), "{said}");
         assert_eq!(entries(folder.path()), 0);
@@ -236,11 +273,24 @@ mod tests {
     fn without_a_network_the_error_says_what_to_put_where() {
         let folder = tempfile::tempdir().expect("a folder");
         // nobody listens there
-        let said = fetch(&TINY_SHAKESPEARE, folder.path(), Some("http://127.0.0.1:9"));
+        let said = fetch(
+            &TINY_SHAKESPEARE,
+            folder.path(),
+            From::Mirror("http://127.0.0.1:9"),
+        );
         let said = said.expect_err("it can not be had").to_string();
         assert!(said.contains("http://127.0.0.1:9/input.txt"), "{said}");
         let place = format!("{}/text holds tinyshakespeare.txt", folder.path().display());
         assert!(said.contains(&place), "{said}");
+        assert_eq!(entries(folder.path()), 0);
+    }
+
+    #[test]
+    #[cfg(not(feature = "datasets"))]
+    fn without_the_feature_the_hub_is_refused_with_how_to_build() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let said = fetch(&CIFAR10, folder.path(), From::Hub).expect_err("it was built without");
+        assert!(said.to_string().contains("--features datasets"), "{said}");
         assert_eq!(entries(folder.path()), 0);
     }
 

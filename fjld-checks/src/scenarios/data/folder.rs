@@ -103,6 +103,14 @@ impl DataSet {
         })
     }
 
+    /// The folder that holds every file unpacked, if it is so.
+    #[cfg(feature = "datasets")]
+    pub(super) fn plain_in(&self, folder: Option<&Path>) -> Option<PathBuf> {
+        let own = folder?.join(self.folder);
+        let plain = |(file, _): &(&str, _)| own.join(file).is_file();
+        self.files.iter().all(plain).then_some(own)
+    }
+
     /// What has to lie where, in a phrase.
     pub fn wanted(&self) -> String {
         let files: Vec<&str> = self.files.iter().map(|(file, _)| *file).collect();

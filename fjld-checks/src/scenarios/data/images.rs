@@ -10,6 +10,12 @@ use std::path::Path;
 /// # Errors
 /// When a file is not there or not as it should be.
 pub fn mnist(folder: Option<&Path>) -> Result<(Examples, Examples)> {
+    #[cfg(feature = "datasets")]
+    if let Some(plain) = MNIST.plain_in(folder) {
+        return Ok(super::by_candle::mnist_in(&plain)?
+            .map(|(pixels, classes)| grey(&pixels, &[28, 28], &classes))
+            .into());
+    }
     let part = |name: &str| -> Result<Examples> {
         let images = MNIST.read(folder, &format!("{name}-images-idx3-ubyte"))?;
         let labels = MNIST.read(folder, &format!("{name}-labels-idx1-ubyte"))?;
@@ -24,6 +30,12 @@ pub fn mnist(folder: Option<&Path>) -> Result<(Examples, Examples)> {
 /// # Errors
 /// When a file is not there or not as it should be.
 pub fn cifar10(folder: Option<&Path>) -> Result<(Examples, Examples)> {
+    #[cfg(feature = "datasets")]
+    if let Some(plain) = CIFAR10.plain_in(folder) {
+        return Ok(super::by_candle::cifar10_in(&plain)?
+            .map(|(pixels, classes)| coloured(pixels.chunks_exact(3 * PLANE).zip(classes)))
+            .into());
+    }
     let mut train = Vec::new();
     for batch in 1..=5 {
         train.extend(CIFAR10.read(folder, &format!("data_batch_{batch}.bin"))?);
@@ -63,29 +75,39 @@ fn idx(images: &[u8], labels: &[u8]) -> Result<Examples> {
             classes.len()
         )));
     }
+    Ok(grey(pixels, &sizes[1..], classes))
+}
+
+fn grey(pixels: &[u8], sizes: &[usize], classes: &[u8]) -> Examples {
     let inputs = pixels.iter().map(|&p| f32::from(p) / 255.0).collect();
     let labels = classes.iter().map(|&l| u32::from(l)).collect();
-    Ok(Examples::of_images(inputs, &sizes[1..], labels))
+    Examples::of_images(inputs, sizes, labels)
 }
 
 const SIDE: usize = 32;
+const PLANE: usize = SIDE * SIDE;
 /// Red, green and blue: the means and standard deviations of the training set's pixels, in `[0, 1]`.
 const CHANNELS: [(f32, f32); 3] = [(0.4914, 0.2470), (0.4822, 0.2435), (0.4465, 0.2616)];
 
 /// Records of a label and three planes of pixels.
 fn records(bytes: &[u8]) -> Result<Examples> {
-    let plane = SIDE * SIDE;
-    let length = 1 + 3 * plane;
+    let length = 1 + 3 * PLANE;
     if bytes.is_empty() || !bytes.len().is_multiple_of(length) {
         return Err(Error::input(format!(
             "a file of CIFAR-10 has {} bytes; it must be records of {length}",
             bytes.len()
         )));
     }
+    let records = bytes.chunks_exact(length);
+    Ok(coloured(records.map(|record| (&record[1..], record[0]))))
+}
+
+/// Three planes of pixels and a label, image after image.
+fn coloured<'a>(images: impl Iterator<Item = (&'a [u8], u8)>) -> Examples {
     let (mut inputs, mut labels) = (Vec::new(), Vec::new());
-    for record in bytes.chunks_exact(length) {
-        labels.push(u32::from(record[0]));
-        for (channel, pixels) in CHANNELS.iter().zip(record[1..].chunks_exact(plane)) {
+    for (planes, label) in images {
+        labels.push(u32::from(label));
+        for (channel, pixels) in CHANNELS.iter().zip(planes.chunks_exact(PLANE)) {
             let (mean, deviation) = channel;
             inputs.extend(
                 pixels
@@ -94,7 +116,7 @@ fn records(bytes: &[u8]) -> Result<Examples> {
             );
         }
     }
-    Ok(Examples::of_images(inputs, &[3, SIDE, SIDE], labels))
+    Examples::of_images(inputs, &[3, SIDE, SIDE], labels)
 }
 
 #[cfg(test)]

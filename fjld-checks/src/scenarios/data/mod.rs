@@ -3,6 +3,8 @@
 //! The UCI optical digits are embedded: E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine
 //! Learning Repository, <https://doi.org/10.24432/C50P49>, CC BY 4.0; the copy is scikit-learn's (test part, 1,797 images).
 
+#[cfg(feature = "datasets")]
+mod by_candle;
 pub mod choice;
 pub mod fetch;
 pub mod folder;
