@@ -4,8 +4,10 @@
 //! `cargo run -p fjld-benches --example overhead [-- [--json] [--rounds N] [MODEL|memory|moments]...]` prints a table, or with `--json`
 //! the raw rows for `benches/results/`. Models are `mlp128`, `mlp1024`, `resnet64`, `gpt16`, or any other batch size. Threads are
 //! RAYON_NUM_THREADS. With the feature `cuda`, `--device cuda` runs on the GPU, there also in `--dtype bf16`; the models are then
-//! `wide-resnet128` and `wide-gpt64` if none is named. Set MIMALLOC_PURGE_DELAY=-1 on a machine that does other work: without it the allocator gives pages back whenever
-//! more than 10 ms pass, and page faults are timed.
+//! `wide-resnet128` and `wide-gpt64` if none is named.
+//!
+//! Set MIMALLOC_PURGE_DELAY=-1 on a machine that does other work: without it the allocator gives pages back whenever more than 10 ms pass,
+//! and page faults are timed.
 
 use candle_core::{DType, Device};
 use fjld_benches::clock::{Times, take_turns};

@@ -225,6 +225,14 @@ trait Lossy: Module + Sized + 'static {
     }
 }
 
+/// By candle-nn's layers, and by the captured ones.
+fn losses<M: Lossy>(plain: M, own: M, examples: usize, place: &Place) -> Result<[Loss; 2]> {
+    Ok([
+        plain.loss(examples, place, Plain::FUNCTIONS)?,
+        own.loss(examples, place, Own::FUNCTIONS)?,
+    ])
+}
+
 impl Lossy for Perceptron {
     fn batch(&self, examples: usize, place: &Place) -> Result<(Tensor, Tensor)> {
         let x = normal(&[examples, WIDTHS[0]], place)?;
@@ -260,33 +268,25 @@ impl Job {
         let vars = SeededVars::new(Seed::root(5).derive("weights"));
         let vb = vars.builder(place.dtype, &place.device);
         let batch = model.examples();
-        let losses = match model {
-            Model::Mlp(_) => [
-                Perceptron::new::<Plain>(&WIDTHS, &vb)?.loss(batch, &place, Plain::FUNCTIONS)?,
-                Perceptron::new::<Own>(&WIDTHS, &vb)?.loss(batch, &place, Own::FUNCTIONS)?,
-            ],
-            Model::ResNet(_) | Model::WideResNet(_) => {
-                let width = width_of(model);
-                [
-                    Residual::new::<Plain>(width, affine, &vb)?.loss(
-                        batch,
-                        &place,
-                        Plain::FUNCTIONS,
-                    )?,
-                    Residual::new::<Own>(width, affine, &vb)?.loss(
-                        batch,
-                        &place,
-                        Own::FUNCTIONS,
-                    )?,
-                ]
-            }
-            Model::Gpt(_) | Model::WideGpt(_) => {
-                let sizes = sizes_of(model);
-                [
-                    Gpt::new::<Plain>(sizes, affine, &vb)?.loss(batch, &place, Plain::FUNCTIONS)?,
-                    Gpt::new::<Own>(sizes, affine, &vb)?.loss(batch, &place, Own::FUNCTIONS)?,
-                ]
-            }
+        let [plain, own] = match model {
+            Model::Mlp(_) => losses(
+                Perceptron::new::<Plain>(&WIDTHS, &vb)?,
+                Perceptron::new::<Own>(&WIDTHS, &vb)?,
+                batch,
+                &place,
+            )?,
+            Model::ResNet(_) | Model::WideResNet(_) => losses(
+                Residual::new::<Plain>(width_of(model), affine, &vb)?,
+                Residual::new::<Own>(width_of(model), affine, &vb)?,
+                batch,
+                &place,
+            )?,
+            Model::Gpt(_) | Model::WideGpt(_) => losses(
+                Gpt::new::<Plain>(sizes_of(model), affine, &vb)?,
+                Gpt::new::<Own>(sizes_of(model), affine, &vb)?,
+                batch,
+                &place,
+            )?,
         };
         let products = match model {
             Model::Mlp(_) => perceptron_products(batch),
@@ -300,7 +300,6 @@ impl Job {
             let [m, k, n] = sides;
             Ok((full(0.5, (m, k))?, full(0.25, (k, n))?))
         });
-        let [plain, own] = losses;
         Ok(Self {
             parameters: vars.named(),
             examples: batch,
