@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 pub(crate) const LARGEST: f64 = f64::from_bits((1023 + 480) << 52);
 
 /// Whether a sample may have this entry. NaN it may not.
+#[inline(always)]
 pub(crate) fn fits(value: f64) -> bool {
     value.abs() <= LARGEST
 }

@@ -12,7 +12,7 @@ use crate::wide::wide;
 use rayon::prelude::*;
 
 /// Places a row is folded onto.
-const WIDTH: usize = 2048;
+pub(super) const WIDTH: usize = 2048;
 
 /// Blocks kept before neighbours are joined: the memory bound is `BLOCKS * WIDTH` numbers.
 const BLOCKS: usize = 256;
@@ -43,6 +43,13 @@ pub struct Deviation {
     pub scatter: f64,
 }
 
+/// A row on the places of the sketch.
+pub(crate) struct Folded {
+    places: Vec<f64>,
+    /// Whether all places are, and with them all entries: what is not stays so whatever is added.
+    pub finite: bool,
+}
+
 impl Blocks {
     pub fn new(dimension: usize) -> Self {
         Self {
@@ -54,35 +61,27 @@ impl Blocks {
         }
     }
 
-    /// Rows of length `d` next to each other; folded over the pool, taken in one after the other.
-    pub fn push_rows<T: Sample>(&mut self, rows: &[T], d: usize) {
-        let width = self.width;
-        let folded: Vec<Vec<f64>> = rows
-            .par_chunks_exact(d)
+    /// Rows of length `d` next to each other, each folded for [`Blocks::push`], over the pool.
+    pub fn fold<T: Sample>(&self, rows: &[T], d: usize) -> Vec<Folded> {
+        rows.par_chunks_exact(d)
             .with_min_len((super::TASK / d).max(1))
-            .map(|row| fold(row, width))
-            .collect();
-        for folded in folded {
-            self.push_folded(folded);
-        }
+            .map(|row| Folded::new(row, self.width))
+            .collect()
     }
 
-    #[cfg(test)]
-    pub fn push<T: Sample>(&mut self, row: &[T]) {
-        self.push_folded(fold(row, self.width));
-    }
-
-    fn push_folded(&mut self, folded: Vec<f64>) {
-        match self.counts.last() {
-            Some(&count) if count < self.rows_per_block => {
-                let last = self.counts.len() - 1;
-                self.join(last, 1, 0.0, &folded);
-            }
-            _ => {
-                self.counts.push(1);
-                self.within.push(0.0);
-                self.sums.extend(folded);
-                self.halve_when_full();
+    /// Takes folded rows in, one after the other.
+    pub fn push(&mut self, rows: impl IntoIterator<Item = Folded>) {
+        for row in rows {
+            match self.counts.last() {
+                Some(&count) if count < self.rows_per_block => {
+                    self.join(self.counts.len() - 1, 1, 0.0, &row.places);
+                }
+                _ => {
+                    self.counts.push(1);
+                    self.within.push(0.0);
+                    self.sums.extend(row.places);
+                    self.halve_when_full();
+                }
             }
         }
     }
@@ -130,7 +129,10 @@ impl Blocks {
     fn join(&mut self, index: usize, count: u64, within: f64, sum: &[f64]) {
         let (a, b) = (self.counts[index] as f64, count as f64);
         let own = &mut self.sums[index * self.width..(index + 1) * self.width];
-        let gap = add_with_gap(own, 1.0 / a, sum, 1.0 / b);
+        let gap = wide(
+            #[inline(always)]
+            || add_with_gap(own, 1.0 / a, sum, 1.0 / b),
+        );
         self.within[index] += within + gap * a * b / (a + b);
         self.counts[index] += count;
     }
@@ -204,66 +206,60 @@ impl Blocks {
     }
 }
 
-/// Folds a row onto `width` places. The first `width` coordinates keep their sign, so that a short row is kept as it is.
-fn fold<T: Sample>(row: &[T], width: usize) -> Vec<f64> {
-    let mut folded: Vec<f64> = row[..width].iter().map(|&x| x.into()).collect();
-    wide(|| fold_onto(&mut folded, row, width));
-    folded
-}
-
-#[inline(always)]
-fn fold_onto<T: Sample>(folded: &mut [f64], row: &[T], width: usize) {
-    for (layer, rest) in row[width..].chunks(width).enumerate() {
-        for (word, lanes) in rest.chunks(64).enumerate() {
-            let mut signs = mix((layer * width.div_ceil(64) + word) as u64);
-            let places = &mut folded[word * 64..word * 64 + lanes.len()];
-            let ((places, last_places), (lanes, last_lanes)) =
-                (places.as_chunks_mut::<4>(), lanes.as_chunks::<4>());
-            for (places, lanes) in places.iter_mut().zip(lanes) {
-                add_signed(places, lanes, signs);
-                signs >>= 4;
-            }
-            add_signed(last_places, last_lanes, signs);
-        }
+impl Folded {
+    /// The first `width` coordinates keep their sign, so that a short row is kept as it is.
+    fn new<T: Sample>(row: &[T], width: usize) -> Self {
+        let mut places = vec![0.0; width];
+        let finite = wide(
+            #[inline(always)]
+            || {
+                let (first, later) = row.split_at(width);
+                let own = places.iter_mut().zip(first);
+                own.for_each(|(place, &x)| *place = x.into());
+                for (layer, rest) in later.chunks(width).enumerate() {
+                    let words = places.chunks_mut(64).zip(rest.chunks(64));
+                    for (word, (places, lanes)) in words.enumerate() {
+                        let signs = mix((layer * width.div_ceil(64) + word) as u64);
+                        add_signed(places, lanes, signs);
+                    }
+                }
+                let finite = places.iter().map(|place| place.is_finite());
+                finite.fold(true, |all, one| all & one)
+            },
+        );
+        Self { places, finite }
     }
 }
 
-/// For every four bits, the four masks that turn the sign of a number where its bit is set.
-const SIGN_MASKS: [[u64; 4]; 16] = {
-    let mut masks = [[0; 4]; 16];
-    let mut bits = 0;
-    while bits < 16 {
-        let mut lane = 0;
-        while lane < 4 {
-            masks[bits][lane] = (bits as u64 >> lane & 1) << 63;
-            lane += 1;
-        }
-        bits += 1;
-    }
-    masks
-};
-
-/// Adds up to four numbers to their places, each with the sign that its bit of `signs` says.
+/// Adds up to 64 numbers to their places, each with the sign that its bit of `signs` says.
 #[inline(always)]
 fn add_signed<T: Sample>(places: &mut [f64], numbers: &[T], signs: u64) {
-    let masks = &SIGN_MASKS[(signs & 15) as usize];
-    for ((place, &x), mask) in places.iter_mut().zip(numbers).zip(masks) {
-        *place += f64::from_bits(x.into().to_bits() ^ mask);
+    for (lane, (place, &x)) in (0u32..).zip(places.iter_mut().zip(numbers)) {
+        let sign = signs.wrapping_shl(63 - lane) & 1 << 63;
+        *place += f64::from_bits(x.into().to_bits() ^ sign);
     }
 }
 
-/// Adds `y` to `x`, and returns `|p x - q y|^2` for the `x` before, in eight running sums for the compiler to keep in vector registers.
+/// Adds `y` to `x`, and returns `|p x - q y|^2` for the `x` before, in eight running sums. The squares are written down first: the
+/// compiler works on several at a time only where none waits for a sum.
+#[inline(always)]
 fn add_with_gap(x: &mut [f64], p: f64, y: &[f64], q: f64) -> f64 {
     let add = |x: &mut f64, y: f64| {
         let gap = p * *x - q * y;
         *x += y;
         gap * gap
     };
-    let ((x, x_rest), (y, y_rest)) = (x.as_chunks_mut::<8>(), y.as_chunks::<8>());
-    let mut lanes = [0.0; 8];
-    for (x, y) in x.iter_mut().zip(y) {
-        for (lane, (x, &y)) in lanes.iter_mut().zip(x.iter_mut().zip(y)) {
-            *lane += add(x, y);
+    let eights = x.len() / 8 * 8;
+    let ((x, x_rest), (y, y_rest)) = (x.split_at_mut(eights), y.split_at(eights));
+    let (mut squares, mut lanes) = ([0.0; 64], [0.0; 8]);
+    for (x, y) in x.chunks_mut(64).zip(y.chunks(64)) {
+        for (square, (x, &y)) in squares.iter_mut().zip(x.iter_mut().zip(y)) {
+            *square = add(x, y);
+        }
+        for eight in squares[..y.len()].as_chunks::<8>().0 {
+            for (lane, square) in lanes.iter_mut().zip(eight) {
+                *lane += square;
+            }
         }
     }
     let rest = x_rest.iter_mut().zip(y_rest).map(|(x, &y)| add(x, y));
@@ -271,6 +267,7 @@ fn add_with_gap(x: &mut [f64], p: f64, y: &[f64], q: f64) -> f64 {
 }
 
 /// 64 well-mixed bits of a counter (the output function of SplitMix64, Steele, Lea and Flood 2014).
+#[inline(always)]
 fn mix(counter: u64) -> u64 {
     let mut z = counter.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -289,7 +286,9 @@ mod tests {
         let (rows, d) = (3 * BLOCKS + 5, 3);
         let samples = standard_normals(&mut Seed::root(5).generator(), rows * d);
         let mut blocks = Blocks::new(d);
-        samples.chunks(d).for_each(|row| blocks.push(row));
+        for row in samples.chunks(d) {
+            blocks.push(blocks.fold(row, d));
+        }
         let deviations = blocks.deviations();
         assert!(deviations.len() <= BLOCKS);
         assert_eq!(deviations.iter().map(|b| b.count).sum::<u64>(), rows as u64);
@@ -307,6 +306,24 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_is_added_up_in_eight_running_sums_whatever_the_length() {
+        for length in [1, 7, 8, 63, 64, 65, 2048, 2053] {
+            let numbers = standard_normals(&mut Seed::root(13).generator(), 2 * length);
+            let (x, y) = numbers.split_at(length);
+            let gap = |i: usize| (0.5 * x[i] - 0.25 * y[i]) * (0.5 * x[i] - 0.25 * y[i]);
+            let eights = length / 8 * 8;
+            let mut lanes = [0.0; 8];
+            (0..eights).for_each(|i| lanes[i % 8] += gap(i));
+            let plain = lanes.iter().sum::<f64>() + (eights..length).map(gap).sum::<f64>();
+            let mut sum = x.to_vec();
+            let found = add_with_gap(&mut sum, 0.5, y, 0.25);
+            assert_eq!(found.to_bits(), plain.to_bits());
+            let sums: Vec<f64> = x.iter().zip(y).map(|(x, y)| x + y).collect();
+            assert_eq!(sum, sums);
+        }
+    }
+
+    #[test]
     fn a_row_is_folded_as_one_sign_after_the_other_says() {
         // neither a whole number of layers, nor of words, nor of fours
         let (width, d) = (WIDTH, 3 * WIDTH + 64 * 5 + 7);
@@ -318,7 +335,7 @@ mod tests {
             let turned = signs >> (column % 64) & 1 == 1;
             plain[column] += if turned { -x } else { *x };
         }
-        assert_eq!(fold(&row, width), plain);
+        assert_eq!(Folded::new(&row, width).places, plain);
     }
 
     #[test]
@@ -333,9 +350,10 @@ mod tests {
                 let x = standard_normals(generator, d);
                 let y = standard_normals(generator, d);
                 let exact: f64 = x.iter().zip(&y).map(|(a, b)| a * b).sum();
-                let folded: f64 = fold(&x, WIDTH)
+                let folded: f64 = Folded::new(&x, WIDTH)
+                    .places
                     .iter()
-                    .zip(fold(&y, WIDTH))
+                    .zip(Folded::new(&y, WIDTH).places)
                     .map(|(a, b)| a * b)
                     .sum();
                 (folded - exact) * (WIDTH as f64).sqrt() / d as f64

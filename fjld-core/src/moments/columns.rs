@@ -1,12 +1,13 @@
 //! The passes over rows of samples that everything else waits for, written so that the compiler works on several columns at once.
 
-use super::Sample;
+use super::{Sample, TASK};
 use crate::range::fits;
 use crate::wide::wide;
+use rayon::prelude::*;
 use std::ops::Range;
 
-/// Columns worked on at a time: mean, scatter and a few rows of them fit in the innermost caches.
-pub(super) const COLUMNS: usize = 1024;
+/// Columns worked on at a time: what is fetched of 64 rows is still near the second time, and stretches are long enough to be fetched ahead.
+pub(super) const COLUMNS: usize = 4096;
 
 /// Adds a stretch of `columns` of every row to `sums`, by `add(sum, x, centre)` in the order of the rows. Four rows at a time, so that a
 /// sum is fetched and put back once for all four.
@@ -36,15 +37,23 @@ pub(super) fn accumulate<T: Sample>(
     }
 }
 
-/// The place of the first entry that is NaN or too large to be squared. Stretches are looked at without stopping, which the compiler does many entries at
-/// a time.
+/// The place of the first entry that is NaN or too large to be squared. Stretches are looked at without stopping, which the compiler does
+/// many entries at a time.
 pub(super) fn first_unfit<T: Sample>(samples: &[T]) -> Option<usize> {
     let is_bad = |&v: &T| !fits(v.into());
-    let stretches = samples.chunks(COLUMNS);
-    let bad = stretches
-        .enumerate()
-        .find(|(_, stretch)| wide(|| stretch.iter().fold(false, |any, v| any | is_bad(v))));
-    bad.and_then(|(index, stretch)| Some(index * COLUMNS + stretch.iter().position(is_bad)?))
+    let first_in = |(part, samples): (usize, &[T])| {
+        let stretches = samples.chunks(COLUMNS).enumerate();
+        let mut bad = stretches.filter(|(_, stretch)| {
+            wide(
+                #[inline(always)]
+                || stretch.iter().fold(false, |any, v| any | is_bad(v)),
+            )
+        });
+        let (index, stretch) = bad.next()?;
+        Some(part * TASK + index * COLUMNS + stretch.iter().position(is_bad)?)
+    };
+    let parts = samples.par_chunks(TASK).enumerate();
+    parts.find_map_first(first_in)
 }
 
 #[cfg(test)]

@@ -33,9 +33,13 @@ use rayon::prelude::*;
 pub trait Sample: Copy + Into<f64> + Sync {
     /// The relative distance of neighbouring numbers, which is how finely a variance can be resolved.
     const RESOLUTION: f64;
+
+    /// Whether every finite number of this type may be an entry, as none is above 3e144.
+    const FITS_IF_FINITE: bool = false;
 }
 
 impl Sample for f32 {
+    const FITS_IF_FINITE: bool = true;
     const RESOLUTION: f64 = f32::EPSILON as f64;
 }
 
@@ -58,6 +62,9 @@ pub struct Moments {
 
 /// Rows merged at a time by [`Moments::push_batch`].
 const ROWS: usize = 64;
+
+/// The length of a row from which on all rows are folded first: the folds take a quarter of the memory of rows of `f32`, or less.
+const LONG: usize = 8 * blocks::WIDTH;
 
 /// Numbers that are worth a task of their own.
 const TASK: usize = 1 << 17;
@@ -108,16 +115,27 @@ impl Moments {
                 got: samples.len() % d,
             });
         }
-        if let Some(at) = first_unfit(samples) {
+        // rows that are folded before anything is added need no look of their own: what is not finite shows in the folds
+        let ahead = match (T::FITS_IF_FINITE, d >= LONG) {
+            (false, _) => 0,
+            (true, false) => samples.len().min(ROWS * d),
+            (true, true) => samples.len(),
+        };
+        let mut folded = self.blocks.fold(&samples[..ahead], d).into_iter();
+        let finite = folded.as_slice().iter().all(|row| row.finite);
+        let seen = if finite { ahead } else { 0 };
+        if let Some(at) = first_unfit(&samples[seen..]) {
+            let at = seen + at;
             let row = self.count + (at / d) as u64;
             return Err(unfit(samples[at].into(), row, at % d));
         }
         self.resolution = self.resolution.max(T::RESOLUTION);
         for rows in samples.chunks(ROWS * d) {
+            if folded.len() == 0 {
+                folded = self.blocks.fold(rows, d).into_iter();
+            }
             self.push_rows(rows);
-        }
-        for rows in samples.chunks(ROWS * d) {
-            self.blocks.push_rows(rows, d);
+            self.blocks.push(folded.by_ref().take(rows.len() / d));
         }
         Ok(())
     }
@@ -134,21 +152,23 @@ impl Moments {
             .enumerate()
             .with_min_len((TASK / (rows.len() / d * COLUMNS)).max(1));
         blocks.for_each(|(block, (all_mean, all_scatter))| {
-            let mut mean = [0.0; COLUMNS];
-            let mut scatter = [0.0; COLUMNS];
             let width = all_mean.len();
-            let (mean, scatter) = (&mut mean[..width], &mut scatter[..width]);
+            let mut own = vec![0.0; 2 * width];
+            let (mean, scatter) = own.split_at_mut(width);
             let columns = block * COLUMNS..block * COLUMNS + width;
-            wide(|| {
-                // the scatter is all zeros here, and not looked at
-                accumulate(mean, scatter, rows, d, columns.clone(), |sum, x, _| sum + x);
-                mean.iter_mut().for_each(|m| *m /= added);
-                accumulate(scatter, mean, rows, d, columns, |sum, x, m| {
-                    let deviation = x - m;
-                    sum + deviation * deviation
-                });
-                weights.merge(all_mean, all_scatter, mean, scatter);
-            });
+            wide(
+                #[inline(always)]
+                || {
+                    // the scatter is all zeros here, and not looked at
+                    accumulate(mean, scatter, rows, d, columns.clone(), |sum, x, _| sum + x);
+                    mean.iter_mut().for_each(|m| *m /= added);
+                    accumulate(scatter, mean, rows, d, columns, |sum, x, m| {
+                        let deviation = x - m;
+                        sum + deviation * deviation
+                    });
+                    weights.merge(all_mean, all_scatter, mean, scatter);
+                },
+            );
         });
         self.count += added as u64;
     }
@@ -358,189 +378,4 @@ impl MergeWeights {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ranks::on_threads;
-    use crate::rng::{Seed, standard_normals};
-    use approx::assert_relative_eq;
-
-    fn draws(rows: usize, d: usize, shift: f64) -> Vec<f64> {
-        let mut values = standard_normals(&mut Seed::root(11).generator(), rows * d);
-        values.iter_mut().for_each(|v| *v += shift);
-        values
-    }
-
-    /// Mean and trace by the textbook's two passes.
-    fn two_pass(samples: &[f64], d: usize) -> (Vec<f64>, f64) {
-        let n = (samples.len() / d) as f64;
-        let mean: Vec<f64> = (0..d)
-            .map(|j| samples.iter().skip(j).step_by(d).sum::<f64>() / n)
-            .collect();
-        let scatter: f64 = samples
-            .chunks(d)
-            .flat_map(|row| row.iter().zip(&mean).map(|(x, m)| (x - m).powi(2)))
-            .sum();
-        (mean, scatter / (n - 1.0))
-    }
-
-    #[test]
-    fn streaming_moments_equal_the_two_pass_ones() -> Result<()> {
-        // rows and columns beyond one block each
-        let (rows, d) = (150, 1500);
-        let samples = draws(rows, d, 500.0);
-        let (mean, trace) = two_pass(&samples, d);
-        let mut one_by_one = Moments::new(d)?;
-        for row in samples.chunks(d) {
-            one_by_one.push(row)?;
-        }
-        let mut at_once = Moments::new(d)?;
-        at_once.push_batch(&samples)?;
-        for moments in [one_by_one, at_once] {
-            // both sum 150 x 1500 terms about means of 500: 1e-12 is that many roundings of a few 1e-16
-            assert_relative_eq!(moments.trace()?, trace, max_relative = 1e-12);
-            for (a, b) in moments.mean().iter().zip(&mean) {
-                assert_relative_eq!(a, b, max_relative = 1e-13);
-            }
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn merging_in_any_grouping_and_order_gives_the_whole() -> Result<()> {
-        let d = 7;
-        let samples = draws(30, d, 3.0);
-        let part = |from: usize, to: usize| -> Result<Moments> {
-            let mut moments = Moments::new(d)?;
-            moments.push_batch(&samples[from * d..to * d])?;
-            Ok(moments)
-        };
-        let whole = part(0, 30)?;
-        let (a, b, c) = (part(0, 5)?, part(5, 6)?, part(6, 30)?);
-        let mut left = a.clone();
-        left.merge(&b)?;
-        left.merge(&c)?;
-        let mut right = c;
-        right.merge(&b)?;
-        right.merge(&Moments::new(d)?)?;
-        right.merge(&a)?;
-        for merged in [left, right] {
-            assert_eq!(merged.count(), 30);
-            assert_relative_eq!(merged.trace()?, whole.trace()?, max_relative = 1e-13);
-            assert_relative_eq!(
-                merged.squared_mean_norm(),
-                whole.squared_mean_norm(),
-                max_relative = 1e-13
-            );
-        }
-        Ok(())
-    }
-
-    /// Rank `r` of `k` holds the rows from `r^2 n / k^2` on: shards of unequal sizes, the first of which may be empty.
-    fn shard(samples: &[f64], d: usize, rank: usize, size: usize) -> &[f64] {
-        let n = samples.len() / d;
-        let start = |r: usize| r * r * n / (size * size) * d;
-        &samples[start(rank)..start(rank + 1)]
-    }
-
-    #[test]
-    fn any_number_of_ranks_with_unequal_shards_is_left_with_what_one_rank_would_have() -> Result<()>
-    {
-        // a mean of 500 standard deviations; more coordinates than the interval's store has places, and more rows than it has blocks
-        for (n, d) in [(30, 7), (600, 2100)] {
-            let samples = draws(n, d, 500.0);
-            let of = |rows: &[f64]| -> Result<Moments> {
-                let mut moments = Moments::new(d)?;
-                moments.push_batch(rows)?;
-                Ok(moments)
-            };
-            let whole = of(&samples)?;
-            let alone = crate::Ratio::estimate(&whole, 0.95)?;
-            for size in [1, 2, 3, 8] {
-                let found = on_threads(size, |ranks| {
-                    let mut moments = of(shard(&samples, d, ranks.rank(), size))?;
-                    moments.all_reduce(ranks)?;
-                    Ok::<_, Error>(moments)
-                });
-                let found: Vec<Moments> = found.into_iter().collect::<Result<_>>()?;
-                for moments in &found {
-                    assert_eq!(moments.count(), n as u64);
-                    // sums of n terms about means of 500
-                    assert_relative_eq!(moments.trace()?, whole.trace()?, max_relative = 1e-12);
-                    let signal = whole.squared_mean_norm();
-                    assert_relative_eq!(moments.squared_mean_norm(), signal, max_relative = 1e-12);
-                    assert_eq!(moments.mean(), found[0].mean());
-                    let ratio = crate::Ratio::estimate(moments, 0.95)?
-                        .estimates
-                        .expect("noise");
-                    let (own, one) = (ratio.interval.expect("rows"), alone.estimates.clone());
-                    let one = one.expect("noise").interval.expect("rows");
-                    // its blocks are others, so that it is another estimate of the same ends
-                    assert_relative_eq!(own.low, one.low, max_relative = 0.1);
-                    assert_relative_eq!(own.high, one.high, max_relative = 0.1);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn ranks_of_different_dimensions_are_refused_and_ranks_without_samples_have_none() -> Result<()>
-    {
-        for found in on_threads(2, |ranks| Moments::new(2 + ranks.rank())?.all_reduce(ranks)) {
-            assert!(matches!(found, Err(Error::RanksDiffer { .. })));
-        }
-        for found in on_threads(2, |ranks| {
-            let mut moments = Moments::new(2)?;
-            moments.all_reduce(ranks)?;
-            Ok::<_, Error>(moments.count())
-        }) {
-            assert_eq!(found?, 0);
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn a_large_mean_costs_no_digits() -> Result<()> {
-        let mut moments = Moments::new(1)?;
-        for i in 0..1000 {
-            moments.push(&[1e8 + f64::from(i % 2)])?;
-        }
-        // half of the samples 1/2 below the mean and half above: 1000/4 over 999
-        assert_relative_eq!(moments.trace()?, 250.0 / 999.0, max_relative = 1e-9);
-        Ok(())
-    }
-
-    #[test]
-    fn a_number_that_is_not_finite_is_refused_with_its_place_and_nothing_is_added() -> Result<()> {
-        let mut moments = Moments::new(2)?;
-        moments.push(&[1.0, 2.0])?;
-        let error = moments
-            .push_batch(&[1.0, 2.0, 3.0, f64::NAN])
-            .expect_err("NaN is no sample");
-        assert_eq!(
-            error.to_string(),
-            "row 2, column 1 is NaN; every entry must be a finite number"
-        );
-        assert_eq!(moments.count(), 1);
-        assert!(moments.push(&[f64::INFINITY, 0.0]).is_err());
-        assert!(moments.push(&[1.0]).is_err());
-        assert!(Moments::new(0).is_err());
-        assert!(moments.trace().is_err());
-        Ok(())
-    }
-
-    #[test]
-    fn tensors_of_every_float_type_are_read() -> Result<()> {
-        let device = candle_core::Device::Cpu;
-        for dtype in [DType::BF16, DType::F16, DType::F32, DType::F64] {
-            let rows = Tensor::new(&[[1f64, 2.], [3., 2.]], &device)?.to_dtype(dtype)?;
-            let mut moments = Moments::new(2)?;
-            moments.push_tensor(&rows)?;
-            moments.push_tensor(&rows.get(0)?)?;
-            assert_eq!(moments.count(), 3);
-            assert_relative_eq!(moments.mean()[0], 5.0 / 3.0, max_relative = 1e-15);
-            assert_eq!(moments.zero_variance_coordinates(), 1);
-        }
-        Ok(())
-    }
-}
+mod tests;
