@@ -22,9 +22,9 @@ use std::{env, fs, process};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What gradients in `f64` by two routes may differ by, relative to the largest entry of each parameter's: some ten thousand roundings
-/// of sums through a score of layers, each of which may double what comes in.
-const TOLERANCE: f64 = 1e-9;
+/// What gradients in `f64` by two routes may differ by, relative to the largest entry of each parameter's: candle 0.11 has the constants of
+/// the derivative of its gelu to six digits.
+const TOLERANCE: f64 = 1e-6;
 
 /// Examples that the routes are compared on.
 const COMPARED: usize = 4;
@@ -99,10 +99,10 @@ fn steps(model: Model, rounds: usize, place: &Place) -> fjld_core::Result<Vec<Ro
         dtype: DType::F64,
         ..place.clone()
     };
-    let gap = disagreement(&Job::new(model.with(COMPARED), true, exact)?)?;
+    let (gap, parameter) = disagreement(&Job::new(model.with(COMPARED), true, exact)?)?;
     assert!(
         gap < TOLERANCE,
-        "the captured layers' gradients of {} differ from candle's by {gap}: nothing is compared",
+        "the captured layers' gradients of {} differ from candle's by {gap} in {parameter}: nothing is compared",
         model.name()
     );
     let job = Job::new(model, true, place.clone())?;

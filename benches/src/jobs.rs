@@ -499,16 +499,16 @@ fn gpt_products(batch: usize, sizes: GptSizes) -> Vec<Product> {
     products
 }
 
-/// The largest relative difference of an entry of the gradients by both kinds of layers, against the largest entry: what makes the
-/// comparison one of the same thing.
+/// The largest relative difference of an entry of the gradients by both kinds of layers, against the largest entry, and the parameter that
+/// has it: what makes the comparison one of the same thing.
 ///
 /// # Errors
 /// Whatever candle reports, or a parameter without a gradient.
-pub fn disagreement(job: &Job) -> fjld_core::Result<f64> {
+pub fn disagreement(job: &Job) -> fjld_core::Result<(f64, String)> {
     let plain = (job.plain)()?.backward()?;
     let own = Capture::new(job.examples, Reduction::Mean).run(&job.parameters, || (job.own)())?;
     let (_, fastest) = capture::gradients(job.examples, &job.parameters, || (job.own)())?;
-    let mut worst = 0f64;
+    let mut worst = (0.0, String::new());
     for (name, var) in &job.parameters {
         let missing = || fjld_core::Error::NoGradient {
             name: name.clone(),
@@ -518,7 +518,10 @@ pub fn disagreement(job: &Job) -> fjld_core::Result<f64> {
         let scale = largest(expected)?;
         for store in [&own.gradients, &fastest] {
             let got = store.get(var).ok_or_else(missing)?;
-            worst = worst.max(largest(&(got - expected)?)? / scale);
+            let gap = largest(&(got - expected)?)? / scale;
+            if gap > worst.0 {
+                worst = (gap, name.clone());
+            }
         }
     }
     Ok(worst)

@@ -115,11 +115,14 @@ fn map2<T: Number>(x: &Tensor, f: impl Fn(T) -> (T, T) + Sync) -> Result<(Tensor
             .zip(slopes.par_chunks_mut(CHUNK));
         both.zip(x.par_chunks(CHUNK))
             .for_each(|((values, slopes), x)| {
-                wide(|| {
-                    for ((value, slope), &x) in values.iter_mut().zip(slopes).zip(x) {
-                        (*value, *slope) = f(x);
-                    }
-                });
+                wide(
+                    #[inline(always)]
+                    || {
+                        for ((value, slope), &x) in values.iter_mut().zip(slopes).zip(x) {
+                            (*value, *slope) = f(x);
+                        }
+                    },
+                );
             });
     })?;
     let tensor = |numbers| Tensor::from_vec(numbers, x.shape(), x.device());
@@ -144,12 +147,15 @@ fn rows<T: Number>(
                     .for_each(|(at, into)| {
                         let x = &x[at * each..][..into.len()];
                         let y = y.get(at * each..at * each + into.len()).unwrap_or_default();
-                        wide(|| {
-                            for (row, into) in into.chunks_mut(width).enumerate() {
-                                let own = row * width..row * width + into.len();
-                                f(&x[own.clone()], y.get(own).unwrap_or_default(), into);
-                            }
-                        });
+                        wide(
+                            #[inline(always)]
+                            || {
+                                for (row, into) in into.chunks_mut(width).enumerate() {
+                                    let own = row * width..row * width + into.len();
+                                    f(&x[own.clone()], y.get(own).unwrap_or_default(), into);
+                                }
+                            },
+                        );
                     });
             },
         )

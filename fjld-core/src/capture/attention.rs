@@ -113,7 +113,10 @@ impl Heads {
                     let [q, k, v] = own.triple(qkv, head);
                     let scores = MatMut::from_row_major_slice_mut(weights, length, length);
                     multiply(scores, false, q, k.transpose());
-                    wide(|| own.weigh(weights));
+                    wide(
+                        #[inline(always)]
+                        || own.weigh(weights),
+                    );
                     let weights = MatRef::from_row_major_slice(weights, length, length);
                     let place = own.place(mixed, head * own.each, width);
                     multiply(place, false, weights, v);
@@ -174,7 +177,10 @@ impl Heads {
                         );
                         let into = MatMut::from_row_major_slice_mut(&mut along, length, length);
                         multiply(into, false, o, v.transpose());
-                        wide(|| self.unweigh(weights, &mut along));
+                        wide(
+                            #[inline(always)]
+                            || self.unweigh(weights, &mut along),
+                        );
                         let z = MatRef::from_row_major_slice(&along, length, length);
                         multiply(self.place(slopes, at, 3 * width), false, z, k);
                         multiply(

@@ -218,31 +218,40 @@ fn dot_inline<T: Copy + Into<f64>>(x: &[T], y: &[T]) -> f64 {
 
 /// `sum_k x_k y_k`, in `f64`.
 pub(crate) fn dot<T: Copy + Into<f64>>(x: &[T], y: &[T]) -> f64 {
-    wide(|| dot_inline(x, y))
+    wide(
+        #[inline(always)]
+        || dot_inline(x, y),
+    )
 }
 
 /// One gradient taken in: `sum += g`, `squares += g^2` where they are wanted, and `|g|^2`.
 pub(crate) fn absorb<T: Number>(gradient: &[T], sum: &mut [T], squares: Option<&mut [T]>) -> f64 {
-    wide(|| {
-        for (sum, &g) in sum.iter_mut().zip(gradient) {
-            *sum += g;
-        }
-        if let Some(squares) = squares {
-            for (square, &g) in squares.iter_mut().zip(gradient) {
-                *square += g * g;
+    wide(
+        #[inline(always)]
+        || {
+            for (sum, &g) in sum.iter_mut().zip(gradient) {
+                *sum += g;
             }
-        }
-        dot_inline(gradient, gradient)
-    })
+            if let Some(squares) = squares {
+                for (square, &g) in squares.iter_mut().zip(gradient) {
+                    *square += g * g;
+                }
+            }
+            dot_inline(gradient, gradient)
+        },
+    )
 }
 
 /// `sum += x`, entry by entry.
 pub(crate) fn add_to<T: Number>(sum: &mut [T], x: &[T]) {
-    wide(|| {
-        for (sum, &x) in sum.iter_mut().zip(x) {
-            *sum += x;
-        }
-    });
+    wide(
+        #[inline(always)]
+        || {
+            for (sum, &x) in sum.iter_mut().zip(x) {
+                *sum += x;
+            }
+        },
+    );
 }
 
 /// What is asked of the gradients of one weight.

@@ -102,23 +102,26 @@ fn on_host<T: Number>(
         examples
             .zip(given)
             .for_each(|((loss, slopes), (logits, targets))| {
-                wide(|| {
-                    let counted = targets.iter().flatten().count().max(1);
-                    let weight = match over {
-                        OverTargets::Sum => 1.0,
-                        OverTargets::Mean => 1.0 / counted as f64,
-                    };
-                    let rows = slopes
-                        .chunks_exact_mut(classes)
-                        .zip(logits.chunks_exact(classes));
-                    let mut sum = 0.0;
-                    for ((slopes, logits), target) in rows.zip(targets) {
-                        if let &Some(class) = target {
-                            sum += surprise(logits, class, weight, slopes);
+                wide(
+                    #[inline(always)]
+                    || {
+                        let counted = targets.iter().flatten().count().max(1);
+                        let weight = match over {
+                            OverTargets::Sum => 1.0,
+                            OverTargets::Mean => 1.0 / counted as f64,
+                        };
+                        let rows = slopes
+                            .chunks_exact_mut(classes)
+                            .zip(logits.chunks_exact(classes));
+                        let mut sum = 0.0;
+                        for ((slopes, logits), target) in rows.zip(targets) {
+                            if let &Some(class) = target {
+                                sum += surprise(logits, class, weight, slopes);
+                            }
                         }
-                    }
-                    *loss = num(weight * sum);
-                });
+                        *loss = num(weight * sum);
+                    },
+                );
             });
     })?;
     let losses = Tensor::from_vec(losses, n, logits.device())?;

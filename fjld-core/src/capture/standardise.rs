@@ -79,16 +79,19 @@ impl Standardisation {
                 .zip(spreads.par_chunks_mut(self.rows))
                 .zip(x.par_chunks(self.example()));
             examples.for_each(|((value, spreads), x)| {
-                wide(|| {
-                    let rows = value
-                        .chunks_exact_mut(self.size)
-                        .zip(x.chunks_exact(self.size));
-                    for (row, ((value, x), spread)) in rows.zip(spreads).enumerate() {
-                        *spread = self.spread(x);
-                        let own = self.entries(row);
-                        self.scale(value, x, *spread, &weight[own.clone()], &bias[own]);
-                    }
-                });
+                wide(
+                    #[inline(always)]
+                    || {
+                        let rows = value
+                            .chunks_exact_mut(self.size)
+                            .zip(x.chunks_exact(self.size));
+                        for (row, ((value, x), spread)) in rows.zip(spreads).enumerate() {
+                            *spread = self.spread(x);
+                            let own = self.entries(row);
+                            self.scale(value, x, *spread, &weight[own.clone()], &bias[own]);
+                        }
+                    },
+                );
             });
         })?;
         Ok((value, spreads))
@@ -165,26 +168,36 @@ impl Standardisation {
                     .zip(data.zip(spreads.par_chunks(self.rows)))
                     .for_each(
                         |(((of_weight, of_bias), input), ((x, upstream), spreads))| {
-                            wide(|| {
-                                for (row, &spread) in spreads.iter().enumerate() {
-                                    let numbers = row * self.size..(row + 1) * self.size;
-                                    let own = self.entries(row);
-                                    let sums = self.parameters(
-                                        &x[numbers.clone()],
-                                        &upstream[numbers.clone()],
-                                        spread,
-                                        &weight[own.clone()],
-                                        &mut of_weight[own.clone()],
-                                        &mut of_bias[own.clone()],
-                                    );
-                                    if wanted {
-                                        let (x, upstream) =
-                                            (&x[numbers.clone()], &upstream[numbers.clone()]);
-                                        let into = &mut input[numbers];
-                                        self.input(into, x, upstream, spread, &weight[own], sums);
+                            wide(
+                                #[inline(always)]
+                                || {
+                                    for (row, &spread) in spreads.iter().enumerate() {
+                                        let numbers = row * self.size..(row + 1) * self.size;
+                                        let own = self.entries(row);
+                                        let sums = self.parameters(
+                                            &x[numbers.clone()],
+                                            &upstream[numbers.clone()],
+                                            spread,
+                                            &weight[own.clone()],
+                                            &mut of_weight[own.clone()],
+                                            &mut of_bias[own.clone()],
+                                        );
+                                        if wanted {
+                                            let (x, upstream) =
+                                                (&x[numbers.clone()], &upstream[numbers.clone()]);
+                                            let into = &mut input[numbers];
+                                            self.input(
+                                                into,
+                                                x,
+                                                upstream,
+                                                spread,
+                                                &weight[own],
+                                                sums,
+                                            );
+                                        }
                                     }
-                                }
-                            });
+                                },
+                            );
                         },
                     );
             })

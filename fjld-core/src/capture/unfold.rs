@@ -374,12 +374,15 @@ impl Moves<'_> {
             ..
         } = *self.unfolding;
         padded.fill(T::zero());
-        wide(|| {
-            for (piece, &start) in patches.chunks_exact(self.run).zip(&self.starts) {
-                let sums = padded[start..][..self.run].iter_mut();
-                sums.zip(piece).for_each(|(sum, value)| *sum += *value);
-            }
-        });
+        wide(
+            #[inline(always)]
+            || {
+                for (piece, &start) in patches.chunks_exact(self.run).zip(&self.starts) {
+                    let sums = padded[start..][..self.run].iter_mut();
+                    sums.zip(piece).for_each(|(sum, value)| *sum += *value);
+                }
+            },
+        );
         for (to, from) in self.unfolding.lines() {
             let line = image[to..][..width].iter_mut();
             let pixels = padded[from..].iter().step_by(channels);

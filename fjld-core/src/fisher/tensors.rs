@@ -56,6 +56,11 @@ pub(crate) fn check_finite(tensor: &Tensor) -> Result<()> {
 
 /// x * 0 is NaN for NaN and the infinities, and so is any sum with it.
 fn all_finite(entries: &[f64]) -> bool {
-    let vanish = |chunk: &[f64]| wide(|| in_lanes(chunk, 0.0, |lane, x| lane + x * 0.0) == 0.0);
+    let vanish = |chunk: &[f64]| {
+        wide(
+            #[inline(always)]
+            || in_lanes(chunk, 0.0, |lane, x| lane + x * 0.0) == 0.0,
+        )
+    };
     entries.par_chunks(1 << 16).all(vanish)
 }
