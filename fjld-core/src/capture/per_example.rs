@@ -391,7 +391,7 @@ mod tests {
             let written = Rows(outer.rows(0, n)?);
             let forms: [&dyn PerExample; 2] = [&outer, &written];
             for form in forms {
-                assert_close(&form.squared_norms()?.to_host()?, &norms);
+                assert_close(&form.squared_norms()?.on_host()?, &norms);
                 assert_close(&form.gram()?, &gram);
                 assert_close(&form.sum()?.to_vec1()?, &total(&|x| x));
                 assert_close(&form.sum_of_squares()?.to_vec1()?, &total(&|x| x * x));
@@ -400,7 +400,7 @@ mod tests {
                     let totals = form.totals(ask)?;
                     assert_close(&totals.sum.to_vec1()?, &total(&|x| x));
                     if ask != Ask::Sum {
-                        assert_close(&totals.squared_norms.to_host()?, &norms);
+                        assert_close(&totals.squared_norms.on_host()?, &norms);
                     }
                     if ask == Ask::Squares {
                         let squares = totals.sum_of_squares.expect("they were asked for");
@@ -422,8 +422,8 @@ mod tests {
     #[test]
     fn two_uses_add_before_they_are_squared() -> Result<()> {
         let one = || -> Result<Box<dyn PerExample>> { Ok(Box::new(outer(5, 2, 4, 3)?)) };
-        let single = one()?.squared_norms()?.to_host()?;
-        let double = joined(vec![one()?, one()?])?.squared_norms()?.to_host()?;
+        let single = one()?.squared_norms()?.on_host()?;
+        let double = joined(vec![one()?, one()?])?.squared_norms()?.on_host()?;
         let expected: Vec<f64> = single.iter().map(|s| 4.0 * s).collect();
         assert_close(&double, &expected);
         Ok(())

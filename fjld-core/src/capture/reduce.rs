@@ -27,7 +27,7 @@ impl PerDraw {
         Ok(match (self, other) {
             (Self::Device(a), Self::Device(b)) => Self::Device(on_device(&a, &b)?),
             (a, b) => {
-                let (a, b) = (a.to_host()?, b.to_host()?);
+                let (a, b) = (a.on_host()?, b.on_host()?);
                 Self::Host(a.iter().zip(&b).map(|(&a, &b)| on_host(a, b)).collect())
             }
         })
@@ -48,7 +48,7 @@ impl PerDraw {
         let on_device: Option<Vec<&Tensor>> = parts.iter().map(Self::device).collect();
         match on_device {
             Some(all) if !all.is_empty() => Ok(Self::Device(Tensor::cat(&all, 0)?)),
-            _ => Ok(Self::Host(Self::all_to_host(parts)?.concat())),
+            _ => Ok(Self::Host(Self::all_on_host(parts)?.concat())),
         }
     }
 
@@ -59,7 +59,7 @@ impl PerDraw {
         }
     }
 
-    pub fn to_host(self) -> Result<Vec<f64>> {
+    pub fn on_host(self) -> Result<Vec<f64>> {
         match self {
             Self::Host(numbers) => Ok(numbers),
             Self::Device(numbers) => numbers.to_vec1(),
@@ -67,7 +67,7 @@ impl PerDraw {
     }
 
     /// All of them, with one copy for those that are on a device.
-    pub fn all_to_host(all: Vec<Self>) -> Result<Vec<Vec<f64>>> {
+    pub fn all_on_host(all: Vec<Self>) -> Result<Vec<Vec<f64>>> {
         let there: Vec<&Tensor> = all.iter().filter_map(Self::device).collect();
         let copied = match there.as_slice() {
             [] => Vec::new(),
@@ -156,7 +156,7 @@ mod tests {
     fn a_million_tenths_add_up_in_f32_tensors() -> Result<()> {
         let tenths = Tensor::full(0.1f32, (2, 1_000_000), &Device::Cpu)?;
         let expected = 1e6 * f64::from(0.1f32).powi(2);
-        for sum in squares(&tenths)?.to_host()? {
+        for sum in squares(&tenths)?.on_host()? {
             // 62500 roundings in each of sixteen sums, all to the same side
             assert!((sum / expected - 1.0).abs() < 1.4e-11, "{sum}");
         }
@@ -167,10 +167,10 @@ mod tests {
     fn a_view_into_a_larger_tensor_is_read_at_its_place() -> Result<()> {
         let x = Tensor::arange(0f64, 12., &Device::Cpu)?.reshape((3, 4))?;
         assert_eq!(
-            products(&x.narrow(0, 1, 2)?, &x.narrow(0, 0, 2)?)?.to_host()?,
+            products(&x.narrow(0, 1, 2)?, &x.narrow(0, 0, 2)?)?.on_host()?,
             [38.0, 214.0]
         );
-        assert_eq!(squares(&x.t()?)?.to_host()?, [80.0, 107.0, 140.0, 179.0]);
+        assert_eq!(squares(&x.t()?)?.on_host()?, [80.0, 107.0, 140.0, 179.0]);
         Ok(())
     }
 
@@ -179,18 +179,18 @@ mod tests {
         // a tensor of the host stands for one of a device: nothing here asks where it lies
         let there = |numbers: &[f64]| Tensor::new(numbers, &Device::Cpu).map(PerDraw::Device);
         let here = |numbers: &[f64]| PerDraw::Host(numbers.to_vec());
-        let all = PerDraw::all_to_host(vec![there(&[1.0, 2.0])?, here(&[3.0]), there(&[4.0])?])?;
+        let all = PerDraw::all_on_host(vec![there(&[1.0, 2.0])?, here(&[3.0]), there(&[4.0])?])?;
         assert_eq!(all, [vec![1.0, 2.0], vec![3.0], vec![4.0]]);
         for mixed in [
             vec![there(&[1.0])?, here(&[2.0])],
             vec![there(&[1.0])?, there(&[2.0])?],
             vec![here(&[1.0]), here(&[2.0])],
         ] {
-            assert_eq!(PerDraw::joined(mixed)?.to_host()?, [1.0, 2.0]);
+            assert_eq!(PerDraw::joined(mixed)?.on_host()?, [1.0, 2.0]);
         }
         let product = there(&[2.0, 3.0])?.times(there(&[5.0, 7.0])?)?;
-        assert_eq!(product.clone().to_host()?, [10.0, 21.0]);
-        assert_eq!(product.plus(here(&[1.0, 1.0]))?.to_host()?, [11.0, 22.0]);
+        assert_eq!(product.clone().on_host()?, [10.0, 21.0]);
+        assert_eq!(product.plus(here(&[1.0, 1.0]))?.on_host()?, [11.0, 22.0]);
         Ok(())
     }
 }

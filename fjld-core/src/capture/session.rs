@@ -331,7 +331,7 @@ impl Session {
         let mut progress = std::mem::take(&mut *self.progress());
         let reduced = progress.iter_mut().filter_map(|own| own.reduced.as_mut());
         let norms = reduced.map(|own| std::mem::replace(&mut own.squared_norms, PerDraw::NONE));
-        let mut norms = PerDraw::all_to_host(norms.collect())?.into_iter();
+        let mut norms = PerDraw::all_on_host(norms.collect())?.into_iter();
         for ((name, var), progress) in parameters.iter().zip(progress) {
             let elsewhere = gradients.get(var).is_some();
             let Some((reduced, norms)) = progress.reduced.zip(norms.next()) else {

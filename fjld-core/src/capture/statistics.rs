@@ -194,7 +194,7 @@ impl ParameterStatistics {
 /// Signal, noise and rounding of each parameter.
 fn shares(parameters: &[ParameterStatistics]) -> Result<Vec<Share>> {
     let sums = parameters.iter().map(|own| squares(&own.sum.unsqueeze(0)?));
-    let sums = PerDraw::all_to_host(sums.collect::<candle_core::Result<_>>()?)?;
+    let sums = PerDraw::all_on_host(sums.collect::<candle_core::Result<_>>()?)?;
     let each = parameters.iter().zip(sums).map(|(own, sum)| {
         let sum = sum[0] * own.scale * own.scale;
         let squares = own.squared_norms.iter().sum();
