@@ -560,7 +560,7 @@ fn run(args: &RunArgs) -> Result<Exit> {
         root_seed: args.seed,
         note: args.note.clone(),
     };
-    let provenance = recorded::Provenance::of(&made, &lines);
+    let provenance = recorded::Provenance::of(&made, &lines)?;
     provenance.write(&lines, &args.out.join("evidence"))?;
     if let Some(folder) = &args.record {
         provenance.record(&lines, folder)?;

@@ -125,10 +125,7 @@ pub fn wide_check(name: &'static str, sentence: Statement) -> Check {
 pub fn check(name: &'static str, id: &'static str, view: View, sentence: Statement) -> Check {
     // what the default report promises
     let scenario = shipped::training(name).expect("a test reads every shipped scenario");
-    let seeds = scenario.seeds(match scenario.for_gpu {
-        true => Tier::Full,
-        false => Tier::Standard,
-    });
+    let seeds = scenario.seeds(Tier::Standard);
     let detectable = cells::detectable(seeds, scenario.batch_sizes().len());
     let promise = format!("share of runs that violate the sentence, with {seeds} runs");
     let spec = Spec {

@@ -9,7 +9,7 @@ use super::curve::{Control, Curve, Item, Reading};
 use super::evidence::{Evidence, Line};
 use super::measurement::{Estimator, Unit, Value};
 use super::store::hex;
-use super::{Scenario, shipped};
+use super::{Scenario, settings, shipped};
 use crate::device::DeviceName;
 use crate::error::{Error, Result, parsers_words, printable};
 use crate::files::write_whole;
@@ -23,7 +23,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// The schema of a recording's provenance.
-const SCHEMA: &str = "fjld-recorded/1";
+const SCHEMA: &str = "fjld-recorded/2";
 
 /// Name, provenance and packed lines.
 type Files = (&'static str, &'static str, &'static [u8]);
@@ -112,8 +112,8 @@ pub struct Provenance {
     pub program: String,
     /// The processor; another one may round otherwise.
     pub cpu: Option<String>,
-    /// SHA-256 of the scenario's file.
-    pub scenario_sha256: String,
+    /// SHA-256 of what the runs of this tier depend on (see [`settings`]).
+    pub settings_sha256: String,
     /// SHA-256 of the lines.
     pub lines_sha256: String,
     /// What else has to be known of it, written by hand.
@@ -141,7 +141,10 @@ pub struct Made<'a> {
 
 impl Provenance {
     /// Of lines that were just made.
-    pub fn of(made: &Made, lines: &str) -> Self {
+    ///
+    /// # Errors
+    /// When the text of the scenario is no TOML.
+    pub fn of(made: &Made, lines: &str) -> Result<Self> {
         let Made { scenario, tier, .. } = made;
         let data = if made.data { " --data DIR" } else { "" };
         let device = match made.device {
@@ -152,7 +155,7 @@ impl Provenance {
             crate::audit::ROOT_SEED => String::new(),
             other => format!(" --seed {other}"),
         };
-        Self {
+        Ok(Self {
             schema: SCHEMA.to_owned(),
             scenario: (*scenario).to_owned(),
             tier: *tier,
@@ -163,10 +166,10 @@ impl Provenance {
             ),
             program: env!("CARGO_PKG_VERSION").to_owned(),
             cpu: crate::spent::cpu(),
-            scenario_sha256: hex(&Sha256::digest(made.text)),
+            settings_sha256: settings::sha256(made.text, *tier, scenario)?,
             lines_sha256: hex(&Sha256::digest(lines)),
             note: made.note.clone(),
-        }
+        })
     }
 
     /// What is told wherever the recording is judged.
@@ -260,7 +263,7 @@ pub fn taken_from(
     if provenance.lines_sha256 != hex(&Sha256::digest(lines)) {
         return Err(refuse("its lines are not those that were recorded".into()));
     }
-    if provenance.scenario_sha256 != hex(&Sha256::digest(text)) {
+    if provenance.settings_sha256 != settings::sha256(text, provenance.tier, name)? {
         return Err(refuse("its scenario has changed; record it again".into()));
     }
     let content = match scenario {
@@ -374,7 +377,8 @@ mod tests {
             root_seed: crate::audit::ROOT_SEED,
             note: None,
         };
-        serde_json::to_string(&Provenance::of(&made, lines)).expect("names and sums")
+        let provenance = Provenance::of(&made, lines).expect("its text is TOML");
+        serde_json::to_string(&provenance).expect("names and sums")
     }
 
     #[test]
@@ -397,7 +401,7 @@ mod tests {
         };
         let spoilt = lines.replacen("0.7", "0.8", 1);
         assert!(said(text, &spoilt).contains("not those that were recorded"));
-        assert!(said("another", &lines).contains("its scenario has changed"));
+        assert!(said("another = 1", &lines).contains("its scenario has changed"));
         Ok(())
     }
 
@@ -406,7 +410,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let rows = ["1.5".to_owned(), "-2.0".to_owned()];
         let lines = whole_lines(&rows);
-        let made: Provenance = serde_json::from_str(&provenance("sums", "some text", &lines))
+        let made: Provenance = serde_json::from_str(&provenance("sums", "some = 1", &lines))
             .expect("it was just written");
         made.record(&lines, folder.path())?;
         let read = |end: &str| {
@@ -416,7 +420,7 @@ mod tests {
         let study = Scenario::Study(Box::new(Sums { tiers: tiers(2) }));
         let json = String::from_utf8(read("json")).expect("it is text");
         let unpacked = unpacked("sums", &read("jsonl.gz"))?;
-        let taken = taken_from(&study, "some text", &json, &unpacked)?;
+        let taken = taken_from(&study, "some = 1", &json, &unpacked)?;
         assert_eq!(taken.rows(), Some(rows.as_slice()));
         let root = fjld_core::rng::Seed::root(1);
         let mut store = super::super::store::RunStore::new(Tier::Quick, root, None);

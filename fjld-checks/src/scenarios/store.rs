@@ -170,7 +170,7 @@ impl RunStore {
         let data = self.data.as_deref();
         let has_data = scenario.needs().is_none_or(|set| set.is_in(data));
         let for_gpu = matches!(scenario, Scenario::Training(own) if own.for_gpu);
-        has_data && (!for_gpu || self.tier == Tier::Full && !self.device.is_cpu())
+        has_data && (!for_gpu || self.tier > Tier::Quick && !self.device.is_cpu())
     }
 
     /// Runs a shipped scenario, or takes up its recording, if there is one, where it can not be run.

@@ -241,6 +241,7 @@ fn made(text: &str, lines: &str) -> String {
         },
         lines,
     );
+    let made = made.expect("the scenario is TOML");
     serde_json::to_string(&made).expect("names and sums")
 }
 
