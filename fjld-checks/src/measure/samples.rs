@@ -17,9 +17,14 @@ use std::thread;
 /// Bytes of a file worked on at a time, which stay in the second-level cache from the reading to the last pass over them.
 const BLOCK: usize = 1 << 19;
 
-/// Rows worked on at a time where a row is longer than that: every batch costs the moments one pass over all their means and variances,
-/// which four rows share.
+/// Every batch costs the moments one pass over all their means and variances, which its rows share: as many of them at a time, where rows
+/// are longer, as long as they take no more than [`LONG_BLOCK`]; and of the longest, [`FEWEST_ROWS`].
+const ROWS: usize = 16;
+const LONG_BLOCK: usize = 1 << 23;
 const FEWEST_ROWS: usize = 4;
+
+/// Whether little-endian numbers are this machine's own.
+const NATIVE: bool = cfg!(target_endian = "little");
 
 /// Numbers decoded between two reads.
 const PIECE: usize = 1 << 15;
@@ -230,28 +235,32 @@ impl Source {
 
     fn stream(&self, intake: &mut Intake) -> Result<()> {
         match self.encoding {
-            Encoding::F16 => {
-                self.stream_as(intake, |raw| FromF16(f16::from_le_bytes(raw).to_f32()))
-            }
-            Encoding::Bf16 => {
-                self.stream_as(intake, |raw| FromBf16(bf16::from_le_bytes(raw).to_f32()))
-            }
-            Encoding::F32 => self.stream_as(intake, f32::from_le_bytes),
-            Encoding::F64 => self.stream_as(intake, f64::from_le_bytes),
-            Encoding::BigEndianF32 => self.stream_as(intake, f32::from_be_bytes),
-            Encoding::BigEndianF64 => self.stream_as(intake, f64::from_be_bytes),
+            Encoding::F16 => self.stream_as(
+                intake,
+                widened(|raw| FromF16(f16::from_le_bytes(raw).into())),
+            ),
+            Encoding::Bf16 => self.stream_as(
+                intake,
+                widened(|raw| FromBf16(bf16::from_le_bytes(raw).into())),
+            ),
+            Encoding::F32 => self.stream_as(intake, in_place::<f32>(NATIVE)),
+            Encoding::F64 => self.stream_as(intake, in_place::<f64>(NATIVE)),
+            Encoding::BigEndianF32 => self.stream_as(intake, in_place::<f32>(!NATIVE)),
+            Encoding::BigEndianF64 => self.stream_as(intake, in_place::<f64>(!NATIVE)),
         }
     }
 
-    fn stream_as<const BYTES: usize, T: Sample + Send>(
+    fn stream_as<T: Sample + Default + Send>(
         &self,
         intake: &mut Intake,
-        decode: impl Fn([u8; BYTES]) -> T + Send,
+        mut fill: impl FnMut(&mut File, &mut [T]) -> io::Result<()> + Send,
     ) -> Result<()> {
         let unread = |error| Error::file("read", &self.path, &error);
         let mut file = File::open(&self.path).map_err(unread)?;
         file.seek(SeekFrom::Start(self.offset)).map_err(unread)?;
-        let rows_per_block = (BLOCK / BYTES / self.dimension).max(FEWEST_ROWS) as u64;
+        let row = size_of::<T>().saturating_mul(self.dimension);
+        let longer = (LONG_BLOCK / row).clamp(FEWEST_ROWS, ROWS);
+        let rows_per_block = longer.max(BLOCK / row) as u64;
         let longest = rows_per_block.min(self.rows) as usize * self.dimension;
         let blocks_held = if self.rows > rows_per_block { 2 } else { 1 };
         let (give_back, empty) = sync_channel(blocks_held);
@@ -262,12 +271,11 @@ impl Source {
                 .send(block)
                 .expect("there is room for every block, and `empty` is there");
         }
-        let mut bytes = vec![0; PIECE.min(longest) * BYTES];
         let starts = (0..self.rows).step_by(rows_per_block as usize);
         let read = move |start: u64, block: &mut Vec<T>| {
             let rows = rows_per_block.min(self.rows - start);
-            let numbers = rows as usize * self.dimension;
-            fill(&mut file, block, numbers, &mut bytes, &decode)
+            block.resize(rows as usize * self.dimension, T::default());
+            fill(&mut file, block)
         };
         // `give_back` goes with the closure: after an error its end tells the reader, who may be waiting for a block, to stop
         thread::scope(move |scope| {
@@ -302,24 +310,38 @@ fn read_ahead<T>(
     }
 }
 
-/// Reads `numbers` numbers into `block`, by way of `bytes`.
-fn fill<const BYTES: usize, T>(
-    file: &mut File,
-    block: &mut Vec<T>,
-    numbers: usize,
-    bytes: &mut [u8],
-    decode: &impl Fn([u8; BYTES]) -> T,
-) -> io::Result<()> {
-    block.clear();
-    while block.len() < numbers {
-        let wanted = (numbers - block.len()) * BYTES;
-        let piece_length = wanted.min(bytes.len());
-        let piece = &mut bytes[..piece_length];
-        file.read_exact(piece)?;
-        let (raw, _) = piece.as_chunks::<BYTES>();
-        block.extend(raw.iter().map(|&raw| decode(raw)));
+/// Reads numbers that are kept as they are stored straight to their place, and where the file has not the machine's order of bytes turns
+/// them round there.
+fn in_place<T: bytemuck::Pod>(native: bool) -> impl FnMut(&mut File, &mut [T]) -> io::Result<()> {
+    move |file, numbers| {
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(numbers);
+        file.read_exact(bytes)?;
+        if !native {
+            bytes
+                .chunks_exact_mut(size_of::<T>())
+                .for_each(<[u8]>::reverse);
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+/// Reads numbers that are kept wider than they are stored, a piece at a time.
+fn widened<const BYTES: usize, T>(
+    decode: impl Fn([u8; BYTES]) -> T,
+) -> impl FnMut(&mut File, &mut [T]) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    move |file, numbers| {
+        for piece in numbers.chunks_mut(PIECE) {
+            bytes.resize(piece.len() * BYTES, 0);
+            file.read_exact(&mut bytes)?;
+            let (raw, _) = bytes.as_chunks::<BYTES>();
+            piece
+                .iter_mut()
+                .zip(raw)
+                .for_each(|(x, &raw)| *x = decode(raw));
+        }
+        Ok(())
+    }
 }
 
 /// Where the rows go.
@@ -358,7 +380,7 @@ fn reserved<T>(numbers: usize, what: &str) -> Result<Vec<T>> {
 }
 
 /// A number that was stored as f16: widened once, and only as finely resolved as it was stored.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct FromF16(f32);
 
 impl From<FromF16> for f64 {
@@ -372,7 +394,7 @@ impl Sample for FromF16 {
 }
 
 /// The same for bf16.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct FromBf16(f32);
 
 impl From<FromBf16> for f64 {
