@@ -7,7 +7,7 @@ use super::attach::attach;
 use super::convolve::Convolution;
 use super::dense::{by_type, is_host};
 use super::kernels::{Kernels, in_order};
-use super::per_example::Rows;
+use super::per_example::{Rows, over_positions};
 use super::reduce::widened;
 use super::session::{Announced, Session};
 use super::unfold::{Unfolding, Window};
@@ -285,7 +285,10 @@ fn convolve(
             let upstream = widened(&upstream.reshape((n, out, height, width))?)?.contiguous()?;
             if let Some(slot) = bias_slot {
                 let sums = upstream.reshape((n, 1, out, positions))?.sum(3)?;
-                session.record(slot, Box::new(Rows(session.positions(&sums)?.sum(1)?)))?;
+                session.record(
+                    slot,
+                    Box::new(Rows(over_positions(&session.positions(&sums)?)?)),
+                )?;
             }
             if let Some(slot) = weight_slot {
                 let gradients = Kernels {

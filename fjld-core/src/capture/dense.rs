@@ -7,8 +7,10 @@ use super::exponential;
 pub(crate) use crate::wide::wide;
 use candle_core::{DType, Error, Result, Storage, Tensor, WithDType};
 use faer::linalg::matmul::matmul_with_conj;
+use faer::reborrow::ReborrowMut;
 use faer::{Accum, Conj, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
+use std::cmp::Ordering;
 
 /// `f32` and `f64`.
 pub(crate) trait Number: WithDType + faer::traits::ComplexField + Into<f64> {
@@ -185,18 +187,26 @@ pub(crate) fn gram(x: MatRef<'_, f64>) -> Mat<f64> {
             into
         })
         .collect();
+    // in the order of `pairs`
+    let part = |i: usize, j: usize| parts[i * (i + 1) / 2 + j].as_ref();
     let mut all = Mat::zeros(width, width);
-    for ((i, j), part) in pairs.into_iter().zip(parts) {
-        for (column, at) in columns(j).enumerate() {
-            for (row, to) in columns(i).enumerate() {
-                // on the diagonal the lower half counts for both
-                if i > j || row >= column {
-                    all[(to, at)] = part[(row, column)];
-                    all[(at, to)] = part[(row, column)];
+    let stripes = all.as_mut().par_col_chunks_mut(SIDE).enumerate();
+    stripes.for_each(|(j, mut stripe)| {
+        for i in 0..blocks {
+            let mut into = stripe
+                .rb_mut()
+                .subrows_mut(columns(i).start, columns(i).len());
+            match i.cmp(&j) {
+                Ordering::Less => into.copy_from(part(j, i).transpose()),
+                Ordering::Equal => {
+                    // the lower half counts for both
+                    into.copy_from_triangular_lower(part(i, i));
+                    into.copy_from_strict_triangular_upper(part(i, i).transpose());
                 }
+                Ordering::Greater => into.copy_from(part(i, j)),
             }
         }
-    }
+    });
     all
 }
 
@@ -252,6 +262,42 @@ pub(crate) fn add_to<T: Number>(sum: &mut [T], x: &[T]) {
             }
         },
     );
+}
+
+/// Entries of a pass that is worth a task of its own.
+const STRETCH: usize = 1 << 16;
+
+/// `x^2`, entry by entry.
+pub(crate) fn squares_of<T: Number>(x: &[T]) -> Vec<T> {
+    let mut squares = vec![T::zero(); x.len()];
+    let stretches = squares.par_chunks_mut(STRETCH).zip(x.par_chunks(STRETCH));
+    stretches.for_each(|(squares, x)| {
+        wide(
+            #[inline(always)]
+            || {
+                for (square, &x) in squares.iter_mut().zip(x) {
+                    *square = x * x;
+                }
+            },
+        );
+    });
+    squares
+}
+
+/// Rows `[n, T, k]` summed over the positions `T`, `[n, k]`.
+pub(crate) fn sums_over_positions<T: Number>(
+    rows: &[T],
+    (n, positions, width): (usize, usize, usize),
+) -> Vec<T> {
+    let mut sums = vec![T::zero(); n * width];
+    let draw = positions * width;
+    if draw > 0 {
+        let draws = sums.par_chunks_mut(width).zip(rows.par_chunks(draw));
+        draws
+            .with_min_len((STRETCH / draw).max(1))
+            .for_each(|(sums, rows)| rows.chunks(width).for_each(|row| add_to(sums, row)));
+    }
+    sums
 }
 
 /// What is asked of the gradients of one weight.

@@ -2,7 +2,7 @@
 
 use super::attach::attach;
 use super::dense::{Number, by_type, is_host, product as dense_product, with_slice};
-use super::per_example::{Outer, Rows};
+use super::per_example::{Outer, Rows, over_positions};
 use super::session::{Announced, Session};
 use candle_core::{DType, Result, Tensor};
 use candle_nn::{Module, VarBuilder};
@@ -95,7 +95,7 @@ fn affine(
             let upstream = upstream.contiguous()?;
             let positions = session.positions(&upstream)?;
             if let Some(slot) = bias_slot {
-                session.record(slot, Box::new(Rows(positions.sum(1)?)))?;
+                session.record(slot, Box::new(Rows(over_positions(&positions)?)))?;
             }
             if let Some(slot) = weight_slot {
                 let inputs = session.positions(&input)?;

@@ -2,7 +2,7 @@
 
 use super::attach::attach;
 use super::dense::by_type;
-use super::per_example::Rows;
+use super::per_example::{Rows, over_positions};
 use super::reduce::widened;
 use super::session::{Announced, Session};
 use super::standardise::Standardisation;
@@ -85,7 +85,10 @@ impl Scaling<'_> {
                     None => Ok(()),
                     Some(slot) => {
                         let sums = gradients.sum(positions)?.unsqueeze(1)?;
-                        session.record(slot, Box::new(Rows(session.positions(&sums)?.sum(1)?)))
+                        session.record(
+                            slot,
+                            Box::new(Rows(over_positions(&session.positions(&sums)?)?)),
+                        )
                     }
                 };
                 record(bias_slot, &upstream)?;
@@ -139,7 +142,7 @@ pub(super) fn attach_on_host(
                     Some(slot) => {
                         let shape = (standardisation.examples, 1, width);
                         let rows = Tensor::from_vec(rows, shape, upstream.device())?;
-                        session.record(slot, Box::new(Rows(session.positions(&rows)?.sum(1)?)))
+                        session.record(slot, Box::new(Rows(over_positions(&session.positions(&rows)?)?)))
                     }
                 };
                 record(bias_slot, gradients.bias)?;

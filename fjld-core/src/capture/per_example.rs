@@ -4,7 +4,8 @@
 //! draw's share of the gradient of the loss as it was given.
 
 use super::dense::{
-    Ask, Number, Sums, absorb_all, by_type, is_host, multiply, product, with_slice,
+    Ask, Number, Sums, absorb_all, by_type, is_host, multiply, product, squares_of,
+    sums_over_positions, with_slice,
 };
 use super::reduce::{PerDraw, products, squares};
 use candle_core::{D, DType, Device, Result, Tensor};
@@ -110,6 +111,19 @@ impl PerExample for Rows {
 
     fn draws(&self) -> Result<usize> {
         self.0.dim(0)
+    }
+}
+
+/// `[n, T, k]` summed over the positions, `[n, k]`.
+pub(crate) fn over_positions(x: &Tensor) -> Result<Tensor> {
+    let (n, positions, width) = x.dims3()?;
+    match positions {
+        1 => x.squeeze(1),
+        _ if is_host(x) => by_type!(x, T => {
+            let sums = with_slice(x, |x: &[T]| sums_over_positions(x, (n, positions, width)))?;
+            Tensor::from_vec(sums, (n, width), &Device::Cpu)
+        }),
+        _ => x.sum(1),
     }
 }
 
@@ -225,8 +239,8 @@ impl PerExample for Outer {
     fn sum_of_squares(&self) -> Result<Tensor> {
         let (n, positions, fan_in, fan_out) = self.sizes()?;
         if positions == 1 {
-            let upstream = Self::flat(&self.upstream)?.sqr()?;
-            return transposed_product(&upstream, &Self::flat(&self.inputs)?.sqr()?);
+            let upstream = squared(&Self::flat(&self.upstream)?)?;
+            return transposed_product(&upstream, &squared(&Self::flat(&self.inputs)?)?);
         }
         let shape = fan_in * fan_out;
         let mut total = Tensor::zeros(shape, self.inputs.dtype(), self.inputs.device())?;
@@ -284,6 +298,17 @@ impl PerExample for Outer {
     }
 }
 
+/// The square of every entry, on the host by all threads.
+fn squared(x: &Tensor) -> Result<Tensor> {
+    if !is_host(x) {
+        return x.sqr();
+    }
+    by_type!(x, T => {
+        let squares = with_slice(x, |x: &[T]| squares_of(x))?;
+        Tensor::from_vec(squares, x.shape(), &Device::Cpu)
+    })
+}
+
 /// `o' a` of `[m, out]` and `[m, in]`, `[out in]`.
 fn transposed_product(upstream: &Tensor, inputs: &Tensor) -> Result<Tensor> {
     if !is_host(inputs) {
@@ -325,6 +350,28 @@ mod tests {
     use super::*;
     use crate::rng::{Seed, standard_normals};
     use candle_core::Device;
+
+    #[test]
+    fn positions_are_summed_draw_by_draw_be_they_one_none_or_many() -> Result<()> {
+        for (n, positions, width) in [(3, 1, 5), (3, 4, 5), (300, 7, 40), (3, 0, 5), (0, 4, 5)] {
+            let numbers = (0..n * positions * width).map(|at| at as f64);
+            let x = Tensor::from_iter(numbers, &Device::Cpu)?.reshape((n, positions, width))?;
+            let got = over_positions(&x)?;
+            assert_eq!(got.dims(), [n, width]);
+            if n * positions > 0 {
+                // whole numbers: nothing is rounded
+                assert_eq!(got.to_vec2::<f64>()?, x.sum(1)?.to_vec2::<f64>()?);
+            } else {
+                assert!(
+                    got.flatten_all()?
+                        .to_vec1::<f64>()?
+                        .iter()
+                        .all(|&sum| sum == 0.0)
+                );
+            }
+        }
+        Ok(())
+    }
 
     fn outer(n: usize, positions: usize, fan_in: usize, fan_out: usize) -> Result<Outer> {
         let generator = &mut Seed::root(41).generator();
