@@ -1,4 +1,8 @@
-//! Collects what the file of each claim says of it, so that its page in a report and its rustdoc are one text.
+//! Collects what the file of each claim says of it, so that its page in a report and its rustdoc are one text; and takes the hash of the
+//! sources that the benches measure, by which a report tells whether recorded timings are still of them.
+
+#[path = "../benches/src/sources.rs"]
+mod sources;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -14,6 +18,15 @@ fn documentation(source: &str) -> String {
 }
 
 fn main() -> std::io::Result<()> {
+    let root = Path::new("..");
+    for place in sources::PLACES {
+        println!("cargo::rerun-if-changed={}", root.join(place).display());
+    }
+    println!("cargo::rerun-if-changed=../benches/src/sources.rs");
+    println!(
+        "cargo::rustc-env=FJLD_MEASURED_SOURCES={}",
+        sources::hash(root)?
+    );
     println!("cargo::rerun-if-changed={CLAIMS}");
     println!("cargo::rerun-if-changed=build.rs");
     let mut found = Vec::new();

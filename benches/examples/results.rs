@@ -1,10 +1,15 @@
-//! Makes `benches/RESULTS.md` out of the raw rows in `benches/results/`: `cargo run -p fjld-benches --example results`. With `--check`
+//! Makes `benches/RESULTS.md`, and `fjld-checks/recorded/timings.json` for reports, out of the raw rows in `benches/results/`: `cargo run -p fjld-benches --example results`. With `--check`
 //! nothing is written: it says whether the figures are of the sources as they are now, and ends with 1 where they lapsed.
 
+use fjld_benches::figures::Figures;
 use fjld_benches::results::page;
 use fjld_benches::rows::{Row, folder, measured_sources, read_all};
 use std::error::Error;
+use std::path::Path;
 use std::{env, fs, process};
+
+/// Compiled into `fjld-checks`.
+const TIMINGS: &str = "../fjld-checks/recorded/timings.json";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let rows = read_all(&folder().join("results"))?;
@@ -27,8 +32,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let notes = fs::read_to_string(folder().join("results/notes.md")).unwrap_or_default();
     let page = page(&rows, &notes);
-    let path = folder().join("RESULTS.md");
-    fs::write(path.with_extension("md.new"), page)?;
-    fs::rename(path.with_extension("md.new"), path)?;
+    let figures = serde_json::to_string_pretty(&Figures::of(&rows))? + "\n";
+    write(&folder().join("RESULTS.md"), &page)?;
+    write(&folder().join(TIMINGS), &figures)?;
     Ok(())
+}
+
+/// The whole of it or nothing.
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    let new = path.with_extension("new");
+    fs::write(&new, text)?;
+    fs::rename(new, path)
 }

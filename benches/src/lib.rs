@@ -2,7 +2,9 @@
 //! They hold every claim about speed; no timed test does.
 
 pub mod clock;
+pub mod figures;
 pub mod jobs;
 pub mod models;
 pub mod results;
 pub mod rows;
+pub mod sources;

@@ -5,15 +5,15 @@ use crate::rows::{Context, Row};
 use std::fmt::Write;
 
 /// A ratio of two ways of the same model, and what it should not exceed.
-struct Target {
-    what: &'static str,
-    of: &'static str,
-    to: &'static str,
+pub(crate) struct Target {
+    pub what: &'static str,
+    pub of: &'static str,
+    pub to: &'static str,
     /// For names that begin so.
-    limits: &'static [(&'static str, f64)],
+    pub limits: &'static [(&'static str, f64)],
 }
 
-const TARGETS: [Target; 6] = [
+pub(crate) const TARGETS: [Target; 6] = [
     Target {
         what: "with exact C / candle-nn's own",
         of: "exact",
@@ -53,11 +53,11 @@ const TARGETS: [Target; 6] = [
 ];
 
 /// Of a step with exact C over candle's own on a GPU.
-const GPU_LIMIT: f64 = 1.2;
-const MEMORY_LIMIT: f64 = 1.25;
-const PEER_LIMIT: f64 = 1.0;
-const COPY_LIMIT: f64 = 0.5;
-const FILE_LIMIT: f64 = 2.0;
+pub(crate) const GPU_LIMIT: f64 = 1.2;
+pub(crate) const MEMORY_LIMIT: f64 = 1.25;
+pub(crate) const PEER_LIMIT: f64 = 1.0;
+pub(crate) const COPY_LIMIT: f64 = 0.5;
+pub(crate) const FILE_LIMIT: f64 = 2.0;
 
 /// A figure against the most that it may be.
 fn judged(figure: f64, limit: Option<f64>) -> String {

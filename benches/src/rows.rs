@@ -1,7 +1,7 @@
 //! The raw rows of measurements, one JSON object a line, and what they were measured on.
 
+use crate::sources;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
@@ -165,53 +165,12 @@ pub fn folder() -> PathBuf {
     env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| "benches".into(), PathBuf::from)
 }
 
-/// A hash of everything that the figures speak of: capture, moments and Kronecker factors, the benches' models and jobs, and the lock of
-/// all dependencies. Figures lapse when it changes.
+/// [`crate::sources::hash`] of this repository.
 ///
 /// # Errors
 /// When a file can not be read.
 pub fn measured_sources() -> io::Result<String> {
-    let root = folder().join("..");
-    let mut files = vec![root.join("Cargo.lock"), root.join("Cargo.toml")];
-    for place in [
-        "fjld-core/src/capture",
-        "fjld-core/src/moments",
-        "fjld-core/src/kronecker",
-        "fjld-checks/src/measure",
-        "benches/src",
-    ] {
-        collect(&root.join(place), &mut files)?;
-    }
-    files.sort();
-    let mut hash = Sha256::new();
-    for file in files {
-        // names too, but not where the repository lies
-        let name = file
-            .strip_prefix(&root)
-            .unwrap_or(&file)
-            .to_string_lossy()
-            .into_owned();
-        hash.update(name.as_bytes());
-        hash.update(fs::read(&file)?);
-    }
-    let digest = hash.finalize();
-    Ok(digest
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            collect(&path, files)?;
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            files.push(path);
-        }
-    }
-    Ok(())
+    sources::hash(&folder().join(".."))
 }
 
 /// The rows of every `.jsonl` file in a folder, in the order of their names.

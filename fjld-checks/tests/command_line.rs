@@ -98,11 +98,13 @@ fn report_json_has_the_keys_that_others_rely_on() {
             "methods",
             "calibration",
             "judge",
+            "timings",
         ],
     );
     assert_eq!(printed["schema"], "fjld-report/1");
     has(&printed["calibration"], &["recorded", "gaps"]);
     has(&printed["judge"], &["recorded", "confusion", "gaps"]);
+    has(&printed["timings"], &["recorded", "sources"]);
     let methods = &printed["methods"];
     assert_eq!(
         (&methods[0]["method"], &methods[0]["bound"]),
@@ -354,7 +356,7 @@ fn a_recording_is_written_with_its_provenance_and_the_spent_time_is_told() {
     assert!(said.contains("core-seconds; its file states 10"), "{said}");
     let provenance = text_of(&Path::new(&kept).join("digits-mlp.json"));
     let provenance: Value = serde_json::from_str(&provenance).expect("it holds JSON");
-    assert_eq!(provenance["schema"], "fjld-recorded/1");
+    assert_eq!(provenance["schema"], "fjld-recorded/2");
     assert_eq!(provenance["note"], "a trial");
     let command = "fjld-checks run scenarios/digits-mlp.toml --tier quick";
     assert_eq!(provenance["command"], command);

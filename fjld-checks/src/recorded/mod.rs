@@ -1,5 +1,6 @@
 //! What is known of the judge itself, from experiments too long for every report: how often its checks alarm in worlds where the claim
-//! holds ([`calibration`]), and what they say in worlds that violate it by known sizes ([`judge`]).
+//! holds ([`calibration`]), and what they say in worlds that violate it by known sizes ([`judge`]). Beside them what measuring costs
+//! ([`timings`]).
 //!
 //! The results are recorded in `fjld-checks/recorded`, compiled in, and shown by every report as recorded. A recorded entry names a hash
 //! of the promise of its check, and is stale once that has changed; its first repetitions are kept apart, so that a test can do them
@@ -8,6 +9,7 @@
 pub mod calibration;
 mod instruments;
 pub mod judge;
+pub mod timings;
 
 use crate::claims;
 use crate::error::{Error, Result};

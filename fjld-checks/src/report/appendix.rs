@@ -1,12 +1,12 @@
 //! What is said of the judge itself, at the end of a report: the bound on every method's false alarms; how often they come, and what is
-//! missed, as recorded; and the nights of a ledger.
+//! missed, and what measuring costs, as recorded; and the nights of a ledger.
 
 use super::markdown::cell;
 use super::{ClaimReport, Report};
 use crate::evidence::method::Method;
 use crate::nights::Nights;
 use crate::recorded::judge::Confusion;
-use crate::recorded::{Gaps, calibration, judge, left_out};
+use crate::recorded::{Gaps, calibration, judge, left_out, timings};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
@@ -88,6 +88,39 @@ impl Judgement {
     }
 }
 
+/// The recorded timings: nothing of them was taken for this report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timings {
+    /// What was recorded, with the command that makes it of raw rows.
+    pub recorded: timings::Timings,
+    /// [`timings::SOURCES`] of this program. A figure of others has lapsed.
+    pub sources: String,
+}
+
+impl Timings {
+    /// Those that are compiled in.
+    pub fn recorded() -> Self {
+        Self {
+            recorded: timings::recorded().clone(),
+            sources: timings::SOURCES.to_owned(),
+        }
+    }
+
+    fn sentence(&self) -> String {
+        let all = &self.recorded.figures;
+        let met = all.iter().filter(|figure| figure.is_met()).count();
+        let lapsed = all.iter().filter(|f| f.has_lapsed(&self.sources)).count();
+        let lapsed = match lapsed {
+            0 => String::new(),
+            lapsed => format!("; {lapsed} have lapsed, as what they measured has changed"),
+        };
+        format!(
+            "recorded: {met} of {} figures on what measuring costs keep to their target{lapsed}",
+            all.len()
+        )
+    }
+}
+
 /// A sentence each on what was recorded and on the nights.
 pub fn sentences(report: &Report) -> Vec<String> {
     let mut sentences = Vec::new();
@@ -110,6 +143,7 @@ pub fn sentences(report: &Report) -> Vec<String> {
             counted(gaps)
         ));
     }
+    sentences.extend(report.timings.as_ref().map(Timings::sentence));
     if let Some(nights) = &report.nights {
         sentences.push(format!(
             "over {} fresh nights the e-value against the suite's own error rates is {:.3} (1 says nothing, 20 is rarer than one in twenty)",
@@ -143,6 +177,9 @@ pub fn write(text: &mut String, report: &Report) -> std::fmt::Result {
     }
     if let Some(judgement) = &report.judge {
         write_judgement(text, judgement)?;
+    }
+    if let Some(timings) = &report.timings {
+        write_timings(text, timings)?;
     }
     match &report.nights {
         Some(nights) => write_nights(text, nights),
@@ -258,6 +295,40 @@ fn write_judgement(text: &mut String, judgement: &Judgement) -> std::fmt::Result
             c.check,
             c.seeds,
             violated.join(" | ")
+        )?;
+    }
+    Ok(())
+}
+
+fn write_timings(text: &mut String, timings: &Timings) -> std::fmt::Result {
+    writeln!(text, "\n## What measuring costs\n")?;
+    writeln!(
+        text,
+        "Recorded, not taken for this report; made of the raw rows by `{}` (`benches/RESULTS.md` has all of them). No verdict rests on a timing: claims on costs are judged by counted operations and bytes.\n",
+        timings.recorded.command
+    )?;
+    writeln!(text, "| figure | of | ratio | target | | recorded on |")?;
+    writeln!(text, "|---|---|---|---|---|---|")?;
+    for figure in &timings.recorded.figures {
+        writeln!(
+            text,
+            "| {} | {} | {:.2} | {} {} | {}{} | {}, {} |",
+            cell(&figure.what),
+            cell(&figure.of),
+            figure.ratio,
+            if figure.at_least {
+                "at least"
+            } else {
+                "at most"
+            },
+            figure.limit,
+            if figure.is_met() { "met" } else { "missed" },
+            match figure.has_lapsed(&timings.sources) {
+                true => ", lapsed",
+                false => "",
+            },
+            cell(&figure.on),
+            figure.date
         )?;
     }
     Ok(())

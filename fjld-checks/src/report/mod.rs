@@ -16,7 +16,7 @@ pub mod standing;
 mod terminal;
 pub mod truths;
 
-pub use appendix::{Calibration, Judgement, MethodReport};
+pub use appendix::{Calibration, Judgement, MethodReport, Timings};
 pub use explain::explain;
 pub use html::html;
 pub use markdown::markdown;
@@ -79,6 +79,9 @@ pub struct Report {
     /// What checks say in worlds that violate their claim by known sizes, as recorded.
     #[serde(default)]
     pub judge: Option<Judgement>,
+    /// What measuring costs, as recorded.
+    #[serde(default)]
+    pub timings: Option<Timings>,
     /// The stochastic checks over all nights of the ledger beside the report; there only where the ledger is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nights: Option<Nights>,
@@ -278,6 +281,7 @@ impl Report {
             methods: MethodReport::of(&claims),
             calibration: Some(Calibration::recorded()),
             judge: Some(Judgement::recorded()),
+            timings: Some(Timings::recorded()),
             nights: None,
             pictures: Vec::new(),
             claims,
@@ -424,7 +428,7 @@ mod tests {
             assert!(removed.is_some(), "{key}");
         };
         remove(&mut json, "standings");
-        for key in ["methods", "calibration", "judge"] {
+        for key in ["methods", "calibration", "judge", "timings"] {
             remove(&mut json, key);
         }
         remove(&mut json["claims"][0], "reason");

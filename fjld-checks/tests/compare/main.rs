@@ -106,6 +106,7 @@ fn report() -> Report {
         methods: Vec::new(),
         calibration: None,
         judge: None,
+        timings: None,
         nights: None,
         claims: vec![
             false_claim,
