@@ -187,10 +187,7 @@ fn steps(row: &Row, rows: &[Row]) -> Vec<Ratio> {
     }
     let targets = TARGETS.iter().filter(|target| target.of == way);
     let limited = targets.filter_map(|target| {
-        let limit = target
-            .limits
-            .iter()
-            .find(|(name, _)| model.starts_with(name))?;
+        let limit = target.limits.iter().find(|(name, _)| name == model)?;
         own(target.what, model.clone(), target.to, limit.1)
     });
     limited.collect()

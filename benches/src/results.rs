@@ -9,7 +9,7 @@ pub(crate) struct Target {
     pub what: &'static str,
     pub of: &'static str,
     pub to: &'static str,
-    /// For names that begin so.
+    /// Of the models that have one, by name.
     pub limits: &'static [(&'static str, f64)],
 }
 
@@ -18,31 +18,51 @@ pub(crate) const TARGETS: [Target; 6] = [
         what: "with exact C / candle-nn's own",
         of: "exact",
         to: "plain",
-        limits: &[("mlp", 0.85), ("resnet", 0.85), ("gpt", 1.0)],
+        limits: &[
+            ("mlp128", 0.85),
+            ("mlp1024", 0.85),
+            ("resnet64", 0.85),
+            ("gpt16", 1.0),
+        ],
     },
     Target {
         what: "with exact C / its bare matrix products",
         of: "exact",
         to: "products",
-        limits: &[("mlp", 1.5)],
+        limits: &[("mlp128", 1.5), ("mlp1024", 1.5)],
     },
     Target {
         what: "with exact C / our fastest without",
         of: "exact",
         to: "fastest",
-        limits: &[("mlp", 1.08), ("resnet", 1.25), ("gpt", 1.12)],
+        limits: &[
+            ("mlp128", 1.08),
+            ("mlp1024", 1.08),
+            ("resnet64", 1.25),
+            ("gpt16", 1.12),
+        ],
     },
     Target {
         what: "with the diagonal too / our fastest without",
         of: "diagonal",
         to: "fastest",
-        limits: &[("mlp", 1.35), ("resnet", 1.5), ("gpt", 1.3)],
+        limits: &[
+            ("mlp128", 1.35),
+            ("mlp1024", 1.35),
+            ("resnet64", 1.5),
+            ("gpt16", 1.3),
+        ],
     },
     Target {
         what: "with Kronecker factors / candle-nn's own",
         of: "kfac",
         to: "plain",
-        limits: &[("", 1.5)],
+        limits: &[
+            ("mlp128", 1.5),
+            ("mlp1024", 1.5),
+            ("resnet64", 1.5),
+            ("gpt16", 1.5),
+        ],
     },
     Target {
         what: "with Kronecker factors / our fastest without",
@@ -189,10 +209,7 @@ fn steps(rows: &[Row], text: &mut String) {
             let (Some(of), Some(to)) = (find(target.of), find(target.to)) else {
                 continue;
             };
-            let limit = target
-                .limits
-                .iter()
-                .find(|(name, _)| model.starts_with(name));
+            let limit = target.limits.iter().find(|(name, _)| *name == model);
             line(
                 text,
                 format_args!(
@@ -224,6 +241,24 @@ fn steps(rows: &[Row], text: &mut String) {
                 operations / median(wall) * 1e-9
             ),
         );
+    }
+    for way in ["plain", "exact"] {
+        let sizes = all.iter().filter_map(|s| {
+            let batch: f64 = s.0.strip_prefix("mlp")?.parse().ok()?;
+            (s.1 == way).then_some((batch, median(s.4)))
+        });
+        let sizes: Vec<(f64, f64)> = sizes.collect();
+        if sizes.len() > 2 {
+            let smallest = sizes.iter().map(|s| s.0).fold(f64::INFINITY, f64::min);
+            let largest = sizes.iter().map(|s| s.0).fold(0.0, f64::max);
+            line(
+                text,
+                format_args!(
+                    "\nOver batches B of {smallest} to {largest} the {way} step of the perceptron takes a time that goes as B^{:.2}; 1 is linear.",
+                    exponent(&sizes)
+                ),
+            );
+        }
     }
 }
 
