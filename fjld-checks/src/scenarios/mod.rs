@@ -24,7 +24,7 @@ pub mod picture;
 pub mod quantised;
 pub mod recorded;
 pub mod reparameterization;
-mod settings;
+pub mod settings;
 pub mod shipped;
 pub mod store;
 pub mod study;

@@ -392,7 +392,7 @@ mod tests {
 
     #[test]
     fn a_study_that_was_cut_off_goes_on_to_the_rows_of_one_that_was_not() -> Result<()> {
-        let text = TEXT.replace("seeds = 6", "seeds = 1");
+        let text = TEXT.replace("seeds = 5", "seeds = 1");
         let study = DepthStudy {
             tiers: toml::from_str::<DepthStudy>(&text).expect("one seed").tiers,
             ..small()
