@@ -1,5 +1,6 @@
-//! Makes `benches/RESULTS.md`, and `fjld-checks/recorded/timings.json` for reports, out of the raw rows in `benches/results/`: `cargo run -p fjld-benches --example results`. With `--check`
-//! nothing is written: it says whether the figures are of the sources as they are now, and ends with 1 where they lapsed.
+//! Makes `benches/RESULTS.md`, and `fjld-checks/recorded/timings.json` for reports, out of the raw rows in `benches/results/`:
+//! `cargo run -p fjld-benches --example results`. With `--check` nothing is written: it says whether the figures are of the sources as they
+//! are now, and ends with 1 where they lapsed.
 
 use fjld_benches::figures::Figures;
 use fjld_benches::results::page;

@@ -4,12 +4,14 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// Files and folders of the repository: capture, moments and Kronecker factors, `measure`, the benches' models and jobs, and the lock of
-/// all dependencies.
-pub const PLACES: [&str; 7] = [
+/// Files and folders of the repository: capture, moments and Kronecker factors, `measure`, the benches' models, jobs and clock, and the lock
+/// of all dependencies. How figures are shown is no part of it, nor are tests that have a file of their own.
+pub const PLACES: [&str; 9] = [
     "Cargo.lock",
     "Cargo.toml",
-    "benches/src",
+    "benches/src/clock.rs",
+    "benches/src/jobs.rs",
+    "benches/src/models.rs",
     "fjld-checks/src/measure",
     "fjld-core/src/capture",
     "fjld-core/src/kronecker",
@@ -48,7 +50,8 @@ fn collect(place: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     }
     for entry in fs::read_dir(place)? {
         let path = entry?.path();
-        if path.is_dir() || path.extension().is_some_and(|e| e == "rs") {
+        let is_test = path.file_stem().is_some_and(|name| name == "tests");
+        if !is_test && (path.is_dir() || path.extension().is_some_and(|e| e == "rs")) {
             collect(&path, files)?;
         }
     }

@@ -5,7 +5,8 @@ use crate::claims::{self, Claim, multiverse};
 use crate::document::Binding;
 use crate::error::{Error, Result};
 use crate::evidence::ledger::Rates;
-use crate::evidence::{Bench, Check, Record};
+use crate::evidence::{Bench, Check, Outcome, Record};
+use crate::nights::Line;
 use crate::report::{Report, recorded};
 use crate::scenarios::shipped;
 use crate::scenarios::store::RunStore;
@@ -90,6 +91,63 @@ pub fn scenarios_of(claims: &[Claim]) -> Vec<&'static str> {
     scenarios
 }
 
+/// The training runs of these claims.
+fn runs_of(options: &Options, claims: &[Claim]) -> Result<RunStore> {
+    let root = Seed::root(options.root_seed);
+    let mut runs = RunStore::new(options.tier, root, options.folder.clone())
+        .with_data(options.data.clone())
+        .on(options.device.clone());
+    for name in scenarios_of(claims) {
+        runs.run_shipped(name)?;
+    }
+    Ok(runs)
+}
+
+fn can_run(claim: &Claim, runs: &RunStore) -> bool {
+    claim.scenarios.iter().all(|name| runs.has(name))
+}
+
+/// The checks of the claims that can be judged by these runs.
+fn jobs<'a>(claims: &'a [Claim], runs: &RunStore) -> Vec<(&'a Claim, &'a Check)> {
+    let claims = claims.iter().filter(|claim| can_run(claim, runs));
+    let checks = |claim: &'a Claim| claim.checks.iter().map(move |check| (claim, check));
+    claims.flat_map(checks).collect()
+}
+
+fn bench<'a>(options: &Options, claim: &Claim, check: &Check, runs: &'a RunStore) -> Bench<'a> {
+    let root = Seed::root(options.root_seed);
+    Bench {
+        runs,
+        seed: root.derive(claim.id).derive(check.spec.id),
+    }
+}
+
+/// What the stochastic checks find at one root seed in the real world and in their planted truths: the lines that an audit with
+/// [`run`] would add to a ledger, without what takes the rest of its time.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn night(options: &Options) -> Result<Vec<Line>> {
+    let claims = choose(&options.claims)?;
+    let runs = runs_of(options, &claims)?;
+    let mut jobs = jobs(&claims, &runs);
+    jobs.retain(|(_, check)| check.is_stochastic());
+    let line = |&(claim, check): &(&Claim, &Check)| {
+        crate::interrupt::check()?;
+        let bench = bench(options, claim, check, &runs);
+        let rates = Rates::of_one_slot();
+        let (outcome, truth) = check.real_and_truth(&bench, rates)?;
+        Ok(Line::new(
+            (options.root_seed, options.tier),
+            (claim.id, check.spec.id),
+            rates.false_alarm,
+            outcome,
+            truth == Outcome::Violated,
+        ))
+    };
+    jobs.par_iter().map(line).collect()
+}
+
 /// Runs an audit. The report depends on the options and on this program, not on the number of threads.
 ///
 /// # Errors
@@ -97,28 +155,14 @@ pub fn scenarios_of(claims: &[Claim]) -> Vec<&'static str> {
 pub fn run(options: &Options) -> Result<Audit> {
     let claims = choose(&options.claims)?;
     let budget = claims::budget(&claims::all());
-    let root = Seed::root(options.root_seed);
-    let instruments = try_instruments(root);
-    let mut runs = RunStore::new(options.tier, root, options.folder.clone())
-        .with_data(options.data.clone())
-        .on(options.device.clone());
-    for name in scenarios_of(&claims) {
-        runs.run_shipped(name)?;
-    }
-    let can_run = |claim: &Claim| claim.scenarios.iter().all(|name| runs.has(name));
-    let jobs: Vec<(&Claim, &Check)> = claims
-        .iter()
-        .filter(|claim| can_run(claim))
-        .flat_map(|claim| claim.checks.iter().map(move |check| (claim, check)))
-        .collect();
+    let instruments = try_instruments(Seed::root(options.root_seed));
+    let runs = runs_of(options, &claims)?;
+    let jobs = jobs(&claims, &runs);
     let records = jobs
         .par_iter()
         .map(|(claim, check)| {
             crate::interrupt::check()?;
-            let bench = Bench {
-                runs: &runs,
-                seed: root.derive(claim.id).derive(check.spec.id),
-            };
+            let bench = bench(options, claim, check, &runs);
             let mut record = check.run(&bench, Rates::of_one_slot())?;
             let drawn_on = check.draws_on(claim.scenarios).iter();
             for label in drawn_on.filter_map(|name| runs.recorded_label(name)) {
@@ -131,7 +175,7 @@ pub fn run(options: &Options) -> Result<Audit> {
     let judged = claims
         .iter()
         .map(|claim| {
-            let own = if can_run(claim) {
+            let own = if can_run(claim, &runs) {
                 claim.checks.len()
             } else {
                 0

@@ -32,6 +32,7 @@ mod commands;
 
 use commands::compare::{self, CompareArgs};
 use commands::measure::{self, MeasureArgs};
+use commands::nights::{self as fresh, NightsArgs};
 use commands::sweep::{self, MergeArgs, PlanArgs};
 use commands::view::{self as views, ExplainArgs, ViewArgs};
 
@@ -68,6 +69,8 @@ enum Command {
     Replay(ReplayArgs),
     /// Say what changed between two reports, and whether it is more than noise
     Compare(CompareArgs),
+    /// Run the stochastic checks alone at fresh seeds, and count over all nights of a ledger what they find
+    Nights(NightsArgs),
     /// Count how often the stochastic checks alarm where their claim holds, and record it
     Calibrate(CalibrateArgs),
     /// Count what the checks say in worlds that violate their claim by known sizes, and record it
@@ -314,6 +317,7 @@ impl Cli {
             Command::PlanSamples(args) => plan_draws(args),
             Command::Plan(args) => sweep::plan(&args),
             Command::Merge(args) => sweep::merge(args),
+            Command::Nights(args) => fresh::run(args),
             Command::Calibrate(args) => calibrate(&args),
             Command::Judge(args) => judge_checks(&args),
             Command::Data(DataArgs { command }) => {

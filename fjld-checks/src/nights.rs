@@ -58,6 +58,29 @@ pub struct Line {
     pub truth_alarm: bool,
 }
 
+impl Line {
+    /// What a check, named with its claim, found in a night, named by its root seed and tier.
+    pub fn new(
+        (root_seed, tier): (u64, Tier),
+        (claim, check): (&str, &str),
+        false_alarm: f64,
+        outcome: Outcome,
+        truth_alarm: bool,
+    ) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            root_seed,
+            tier,
+            claim: claim.to_owned(),
+            check: check.to_owned(),
+            false_alarm,
+            outcome,
+            alarm: outcome == Outcome::Violated,
+            truth_alarm,
+        }
+    }
+}
+
 /// The stochastic checks over all nights of a ledger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Nights {
@@ -115,16 +138,14 @@ fn lines(report: &Report) -> Vec<Line> {
     claims
         .flat_map(|claim| claim.checks.iter().map(move |record| (claim, record)))
         .filter(|(_, record)| record.false_alarm > 0.0)
-        .map(|(claim, record)| Line {
-            schema: SCHEMA.to_owned(),
-            root_seed: report.root_seed,
-            tier: report.tier,
-            claim: claim.id.clone(),
-            check: record.id.clone(),
-            false_alarm: record.false_alarm,
-            outcome: record.outcome,
-            alarm: record.outcome == Outcome::Violated,
-            truth_alarm: record.planted_truth.alarmed,
+        .map(|(claim, record)| {
+            Line::new(
+                (report.root_seed, report.tier),
+                (&claim.id, &record.id),
+                record.false_alarm,
+                record.outcome,
+                record.planted_truth.alarmed,
+            )
         })
         .collect()
 }
@@ -185,12 +206,20 @@ impl Ledger {
         }))
     }
 
-    /// Adds the night of a report and writes the ledger whole: whoever reads it sees the old or the new one.
+    /// Adds the night of a report, as [`Ledger::extend`] does.
     ///
     /// # Errors
     /// When it can not be written.
     pub fn append(&mut self, report: &Report, path: &Path) -> Result<()> {
-        self.lines.extend(lines(report));
+        self.extend(lines(report), path)
+    }
+
+    /// Adds lines and writes the ledger whole: whoever reads it sees the old or the new one.
+    ///
+    /// # Errors
+    /// When it can not be written.
+    pub fn extend(&mut self, lines: Vec<Line>, path: &Path) -> Result<()> {
+        self.lines.extend(lines);
         self.torn = 0;
         let mut text = String::new();
         for line in &self.lines {
@@ -245,6 +274,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit;
     use approx::assert_relative_eq;
 
     /// Every history of `n` nights with its probability when alarms come at the rate `p`.
@@ -322,21 +352,31 @@ mod tests {
     }
 
     fn line(root_seed: u64, check: &str, alarm: bool) -> Line {
-        Line {
-            schema: SCHEMA.to_owned(),
-            root_seed,
+        let outcome = match alarm {
+            true => Outcome::Violated,
+            false => Outcome::Holds,
+        };
+        let night = (root_seed, Tier::Quick);
+        Line::new(night, ("claim", check), 0.05, outcome, false)
+    }
+
+    #[test]
+    fn a_night_of_the_stochastic_checks_alone_finds_what_a_report_of_its_seed_does() {
+        let options = audit::Options {
             tier: Tier::Quick,
-            claim: "claim".to_owned(),
-            check: check.to_owned(),
-            false_alarm: 0.05,
-            outcome: if alarm {
-                Outcome::Violated
-            } else {
-                Outcome::Holds
-            },
-            alarm,
-            truth_alarm: false,
-        }
+            root_seed: 11,
+            claims: vec!["adaptive".to_owned(), "theorem-1".to_owned()],
+            folder: None,
+            data: None,
+            device: candle_core::Device::Cpu,
+            binding: None,
+        };
+        let alone = audit::night(&options).expect("its runs end");
+        let whole = audit::run(&options).expect("its runs end");
+        assert_eq!(alone, lines(&whole.report));
+        // theorem-1 is judged by exact arithmetic and takes no part
+        assert!(alone.iter().all(|line| line.claim == "adaptive"));
+        assert!(!alone.is_empty());
     }
 
     #[test]

@@ -410,6 +410,35 @@ fn a_fresh_report_adds_a_night_to_the_ledger_and_later_ones_show_it() {
 }
 
 #[test]
+fn nights_of_the_stochastic_checks_alone_add_up_over_commands() {
+    let out = folder();
+    let nights = |count: &str| {
+        let out = path_in(&out, "n");
+        let output = fjld(&[
+            "nights", "--count", count, "--claim", "adaptive", "--out", &out,
+        ]);
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).expect("it is text")
+    };
+    let told = nights("1");
+    assert!(
+        told.starts_with("1 nights, 1 checks, 1 planted truths: 0 alarms"),
+        "{told}"
+    );
+    let told = nights("2");
+    assert!(
+        told.starts_with("3 nights, 1 checks, 3 planted truths: 0 alarms"),
+        "{told}"
+    );
+    assert_eq!(
+        text_of(&out.path().join("n/ledger.jsonl")).lines().count(),
+        3
+    );
+    let output = fjld(&["nights", "--claim", "no-such", "--out", "never-made"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn calibrating_and_judging_record_what_they_say() {
     let out = folder();
     for (command, count, said, schema) in [

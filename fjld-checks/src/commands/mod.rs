@@ -2,5 +2,6 @@
 
 pub mod compare;
 pub mod measure;
+pub mod nights;
 pub mod sweep;
 pub mod view;

@@ -157,6 +157,19 @@ impl Opened {
     pub fn look(&self, world: World, draw: &Draw) -> Option<Finding> {
         (self.look)(world, draw)
     }
+
+    /// Examines one of the three worlds that every check has, by the stream that is named after it.
+    fn look_from(&self, bench: &Bench, rates: Rates, world: World) -> Finding {
+        let name = match world {
+            World::Real => "real",
+            World::Defect => "defect",
+            World::Truth => "truth",
+            World::Violated(_) => "violated",
+        };
+        let seed = bench.seed.derive(name);
+        let found = self.look(world, &Draw { seed, rates });
+        found.expect("every check has these three worlds")
+    }
 }
 
 impl Check {
@@ -217,20 +230,26 @@ impl Check {
         (self.open)(bench)
     }
 
+    /// What it finds in the real world and in its planted truth, as [`Check::run`] does.
+    ///
+    /// # Errors
+    /// When a world can not be built.
+    pub fn real_and_truth(&self, bench: &Bench, rates: Rates) -> Result<(Outcome, Outcome)> {
+        let opened = self.open(bench)?;
+        let outcome = |world| opened.look_from(bench, rates, world).outcome;
+        Ok((outcome(World::Real), outcome(World::Truth)))
+    }
+
     /// Examines the three worlds.
     ///
     /// # Errors
     /// When a world can not be built.
     pub fn run(&self, bench: &Bench, rates: Rates) -> Result<Record> {
         let opened = self.open(bench)?;
-        let look = |name: &str, world| {
-            let seed = bench.seed.derive(name);
-            let found = opened.look(world, &Draw { seed, rates });
-            found.expect("every check has these three worlds")
-        };
-        let real = look("real", World::Real);
-        let defect = look("defect", World::Defect);
-        let truth = look("truth", World::Truth);
+        let look = |world| opened.look_from(bench, rates, world);
+        let real = look(World::Real);
+        let defect = look(World::Defect);
+        let truth = look(World::Truth);
         let spec = &self.spec;
         let method = real.method.unwrap_or(Method::of(spec.kind));
         let rates = self.is_stochastic().then_some(rates);

@@ -54,6 +54,16 @@ impl Figure {
     pub fn has_lapsed(&self, sources: &str) -> bool {
         self.sources != sources
     }
+
+    /// Both in words.
+    pub fn standing(&self, sources: &str) -> &'static str {
+        match (self.is_met(), self.has_lapsed(sources)) {
+            (true, false) => "met",
+            (false, false) => "missed",
+            (true, true) => "met, lapsed",
+            (false, true) => "missed, lapsed",
+        }
+    }
 }
 
 /// The committed recording.
@@ -92,5 +102,11 @@ mod tests {
         };
         assert!(met(0.4, false) && !met(0.6, false));
         assert!(met(0.6, true) && !met(0.4, true));
+        (figure.ratio, figure.at_least) = (0.6, false);
+        assert_eq!(figure.standing(&figure.sources), "missed");
+        assert_eq!(figure.standing("another"), "missed, lapsed");
+        figure.ratio = 0.4;
+        assert_eq!(figure.standing(&figure.sources), "met");
+        assert_eq!(figure.standing("another"), "met, lapsed");
     }
 }

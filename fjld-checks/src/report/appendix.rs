@@ -312,7 +312,7 @@ fn write_timings(text: &mut String, timings: &Timings) -> std::fmt::Result {
     for figure in &timings.recorded.figures {
         writeln!(
             text,
-            "| {} | {} | {:.2} | {} {} | {}{} | {}, {} |",
+            "| {} | {} | {:.2} | {} {} | {} | {}, {} |",
             cell(&figure.what),
             cell(&figure.of),
             figure.ratio,
@@ -322,11 +322,7 @@ fn write_timings(text: &mut String, timings: &Timings) -> std::fmt::Result {
                 "at most"
             },
             figure.limit,
-            if figure.is_met() { "met" } else { "missed" },
-            match figure.has_lapsed(&timings.sources) {
-                true => ", lapsed",
-                false => "",
-            },
+            figure.standing(&timings.sources),
             cell(&figure.on),
             figure.date
         )?;

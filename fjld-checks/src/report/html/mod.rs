@@ -45,6 +45,10 @@ pub fn html(report: &Report, provenance: Option<&serde_json::Value>) -> String {
             truths,
         });
     let topics: Vec<Topic> = topics.collect();
+    let timings = report.timings.iter();
+    let timing_standings: Vec<&str> = timings
+        .flat_map(|t| t.recorded.figures.iter().map(|f| f.standing(&t.sources)))
+        .collect();
     let values = context! {
         style => Value::from_safe_string(STYLE.to_owned()),
         script => Value::from_safe_string(SCRIPT.to_owned()),
@@ -55,6 +59,7 @@ pub fn html(report: &Report, provenance: Option<&serde_json::Value>) -> String {
         pages => pages,
         figures => figures,
         suite => suite,
+        timing_standings => timing_standings,
         provenance => provenance,
         sentences => super::appendix::sentences(report),
     };

@@ -1,0 +1,67 @@
+//! The mutants that cargo-mutants would make, and their names.
+
+use serde::Deserialize;
+use std::path::Path;
+use std::process::Command;
+
+/// A line and a column, counted from 1, in characters.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub line: usize,
+    pub column: usize,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+pub struct Span {
+    pub start: Place,
+    pub end: Place,
+}
+
+/// One entry of `cargo mutants --list --json`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Mutant {
+    /// Path of the source from the root of the workspace.
+    pub file: String,
+    pub genre: String,
+    /// With its place in front.
+    pub name: String,
+    pub replacement: String,
+    pub span: Span,
+}
+
+impl Mutant {
+    /// What this one is called wherever its line moves to: the file, and what is replaced, with the text of the expression around it.
+    pub fn key(&self, expression: &str) -> String {
+        let what = self.name.splitn(4, ':').nth(3).unwrap_or(&self.name).trim();
+        let text: Vec<&str> = expression.split_whitespace().collect();
+        let text = text.join(" ");
+        let mut short: String = text.chars().take(100).collect();
+        if short.len() < text.len() {
+            short.push('…');
+        }
+        if short.is_empty() {
+            format!("{}: {what}", self.file)
+        } else {
+            format!("{}: {what} | {short}", self.file)
+        }
+    }
+}
+
+/// The mutants of the sources under `tree` that cargo-mutants lists with these arguments.
+pub fn list(tree: &Path, arguments: &[String]) -> Result<Vec<Mutant>, String> {
+    let mut command = Command::new("cargo");
+    command
+        .args(["mutants", "--list", "--json", "--dir"])
+        .arg(tree)
+        .args(arguments);
+    let told = command
+        .output()
+        .map_err(|e| format!("cargo mutants: {e}"))?;
+    if !told.status.success() {
+        return Err(format!(
+            "cargo mutants: {}",
+            String::from_utf8_lossy(&told.stderr)
+        ));
+    }
+    serde_json::from_slice(&told.stdout).map_err(|e| format!("cargo mutants --list --json: {e}"))
+}
