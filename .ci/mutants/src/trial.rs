@@ -1,6 +1,7 @@
 //! Which tests reach which place, and whether they notice what is changed there.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -92,12 +93,14 @@ fn start(
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let mut child = shell.spawn().expect("a shell");
+    let mut child = shell.process_group(0).spawn().expect("a shell");
     match child.wait_timeout(limit).expect("a child to wait for") {
         Some(status) if status.success() => End::Passed,
         Some(_) => End::Failed,
         None => {
-            let _ = child.kill();
+            // with the programs that the tests have started
+            let group = format!("-{}", child.id());
+            let _ = Command::new("kill").args(["-9", "--", &group]).status();
             let _ = child.wait();
             End::TimedOut
         }
@@ -105,7 +108,7 @@ fn start(
 }
 
 /// A test that takes longer says nothing here: mutants that only it would catch count as missed.
-const LONGEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// Runs each test by itself, and keeps those that pass.
 pub fn trace(folder: &Path, programs: &[PathBuf], threads: usize) -> Vec<Test> {
@@ -164,7 +167,7 @@ pub fn trace(folder: &Path, programs: &[PathBuf], threads: usize) -> Vec<Test> {
 const TOGETHER: Duration = Duration::from_millis(300);
 
 /// No mutant is given more than this, by what its tests took without it: those that are left are the slow ones.
-const ENOUGH: Duration = Duration::from_secs(40);
+const ENOUGH: Duration = Duration::from_secs(12);
 
 /// What the tests that reach a place say of one alternative, the quick ones first.
 fn judge(folder: &Path, tests: &[Test], (place, alternative): (usize, usize)) -> Outcome {

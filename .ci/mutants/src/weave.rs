@@ -385,3 +385,109 @@ pub fn weave(
         expressions,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: &str = "\
+fn f(a: f64, b: f64) -> f64 {
+    let mut sum = a + b * -a;
+    sum += 1.0;
+    match sum {
+        x if x > b => x,
+        _ => 0.0,
+    }
+}
+";
+
+    /// One mutant of the genre where `text` stands first, which is replaced.
+    fn mutant(genre: &str, text: &str, replacement: &str) -> Mutant {
+        let at = SOURCE.find(text).expect("it is in the source");
+        let before = &SOURCE[..at];
+        let place = |at: usize| Place {
+            line: before.matches('\n').count() + 1,
+            column: at - before.rfind('\n').map_or(0, |i| i + 1) + 1,
+        };
+        Mutant {
+            file: "f.rs".into(),
+            genre: genre.into(),
+            name: format!("f.rs:1:1: {genre}"),
+            replacement: replacement.into(),
+            span: Span {
+                start: place(at),
+                end: place(at + text.len()),
+            },
+        }
+    }
+
+    fn all() -> Vec<Mutant> {
+        vec![
+            mutant("FnValue", "let mut", "1.0"),
+            mutant("BinaryOperator", "+ b", "-"),
+            mutant("BinaryOperator", "+ b", "*"),
+            mutant("BinaryOperator", "* -a", "/"),
+            mutant("UnaryOperator", "-a", ""),
+            mutant("BinaryOperator", "+= 1", "-="),
+            mutant("MatchArm", "x if", ""),
+            mutant("MatchArmGuard", "x > b", "true"),
+            mutant("BinaryOperator", "> b", ">="),
+        ]
+    }
+
+    fn woven(dropped: &dyn Fn(usize) -> bool) -> Woven {
+        let (mutants, numbers): (Vec<Mutant>, Vec<usize>) = (all(), (0..9).collect());
+        weave(SOURCE, &mutants, &numbers, 1, dropped).expect("it is Rust")
+    }
+
+    #[test]
+    fn a_source_without_its_mutants_is_as_it_was() {
+        assert_eq!(woven(&|_| true).text, SOURCE);
+    }
+
+    #[test]
+    fn every_mutant_is_an_alternative_of_its_place_and_the_text_is_rust() {
+        let woven = woven(&|_| false);
+        syn::parse_file(&woven.text).expect("it is Rust");
+        // two alternatives to one sum; an arm, its guard and the comparison in it begin at the same place
+        let places: Vec<(usize, usize)> = (0..9).map(|m| woven.chosen[&m]).collect();
+        let wanted = [
+            (1, 1),
+            (2, 1),
+            (2, 2),
+            (3, 1),
+            (4, 1),
+            (5, 1),
+            (6, 1),
+            (7, 1),
+            (8, 1),
+        ];
+        assert_eq!(places, wanted);
+        assert_eq!(woven.expressions[&1], "a + b * -a");
+        for alternative in [
+            "return 1.0;",
+            "l - r",
+            "l * r",
+            "l / r",
+            "sum -= r;",
+            "*l >= *r",
+        ] {
+            assert!(
+                woven.text.contains(alternative),
+                "{alternative}: {}",
+                woven.text
+            );
+        }
+    }
+
+    #[test]
+    fn a_mutant_that_is_dropped_leaves_the_others_of_its_place() {
+        let woven = woven(&|m| m == 1);
+        assert!(
+            !woven.text.contains("l - r") && woven.text.contains("l * r"),
+            "{}",
+            woven.text
+        );
+        assert_eq!(woven.chosen[&2], (2, 2));
+    }
+}
