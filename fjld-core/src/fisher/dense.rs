@@ -238,4 +238,22 @@ mod tests {
         approx::assert_relative_eq!(x[1], -1e100 / 3.0, max_relative = 1e-14);
         Ok(())
     }
+
+    #[test]
+    fn a_negative_eigenvalue_is_forgiven_within_the_rounding_of_cholesky_and_no_further()
+    -> Result<()> {
+        // the eigenvalues are 2 + e and -e
+        let beyond = |e: f64| Dense::new(mat![[1.0, 1.0 + e], [1.0 + e, 1.0]].as_ref());
+        // four times the bound (d + 1) eps Tr F = (2 + 1) eps 2
+        let forgiven = 24.0 * f64::EPSILON;
+        let Err(Error::Singular { damping, .. }) = beyond(0.0)?.log_determinant() else {
+            panic!("it has no log determinant");
+        };
+        assert_eq!(damping, forgiven);
+        assert!(beyond(forgiven / 3.0).is_ok());
+        for e in [2.0 * forgiven, 1e-12, 0.5] {
+            assert!(beyond(e).is_err(), "{e}");
+        }
+        Ok(())
+    }
 }

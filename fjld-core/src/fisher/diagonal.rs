@@ -86,3 +86,23 @@ impl Curvature for Diagonal {
         Mat::from_fn(d, d, |i, j| if i == j { self.entries[i] } else { 0.0 })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damping_is_added_to_every_entry_and_makes_a_singular_diagonal_definite() -> Result<()> {
+        let singular = Diagonal::new(vec![2.0, 0.0, 0.5])?;
+        assert!(singular.solve(&[1.0; 3]).is_err());
+        let damped = singular.damped(0.25)?;
+        assert_eq!(damped.entries(), [2.25, 0.25, 0.75]);
+        // each entry times its own
+        assert_eq!(damped.solve(&[4.5, 1.0, 0.75])?, [2.0, 4.0, 1.0]);
+        assert_eq!(singular.damped(0.0)?.entries(), singular.entries());
+        for lambda in [-0.25, f64::INFINITY, f64::NAN] {
+            assert!(singular.damped(lambda).is_err(), "{lambda}");
+        }
+        Ok(())
+    }
+}

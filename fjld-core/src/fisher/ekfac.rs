@@ -221,4 +221,32 @@ mod tests {
         }
         Ok(())
     }
+
+    #[test]
+    fn the_damping_that_a_refusal_names_is_twice_the_rounding_that_makes_it_singular() -> Result<()>
+    {
+        let spectrum = mat![[3.0, 0.0, 1.0], [1.0, 2.0, 1.0]];
+        let block = Ekfac::new(Mat::identity(2, 2), Mat::identity(3, 3), spectrum)?;
+        let Err(Error::Singular { damping, .. }) = block.log_determinant() else {
+            panic!("one of its eigenvalues is zero");
+        };
+        // d eps times the largest is 2 * 3 eps 3
+        let rounding = 18.0 * f64::EPSILON;
+        assert_eq!(damping, 2.0 * rounding);
+        assert!(block.damped(rounding)?.log_determinant().is_err());
+        assert!(block.damped(damping)?.log_determinant().is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn a_basis_of_double_precision_is_one_however_large_and_a_basis_of_single_precision_is_not() {
+        let d = 100;
+        let stretched = |by: f64| {
+            let basis = Mat::from_fn(d, d, |i, j| if i == j { 1.0 + by } else { 0.0 });
+            Ekfac::new(basis, mat![[1.0]], Mat::full(d, 1, 1.0))
+        };
+        // squared lengths are off by 4 d eps, as Householder's reflections may leave them
+        assert!(stretched(2.0 * d as f64 * f64::EPSILON).is_ok());
+        assert!(stretched(f64::from(f32::EPSILON)).is_err());
+    }
 }

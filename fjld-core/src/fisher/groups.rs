@@ -223,4 +223,18 @@ mod tests {
         assert!(Group::head("h", (0, 3, 4), &[], "w").is_err());
         Ok(())
     }
+
+    #[test]
+    fn the_heads_of_an_attention_block_share_out_its_width() -> Result<()> {
+        // three heads of four features each
+        for (head, own) in [0..4, 4..8, 8..12].into_iter().enumerate() {
+            let group = Group::head("h", (head, 3, 12), &["query"], "output")?;
+            let expected = [
+                ("query".to_owned(), Selection::Rows(own.clone())),
+                ("output".to_owned(), Selection::Columns(own)),
+            ];
+            assert_eq!(group.parts, expected);
+        }
+        Ok(())
+    }
 }

@@ -122,24 +122,28 @@ pub fn sampled_labels(logits: &Tensor, seed: Seed) -> Result<Tensor> {
     Ok(Tensor::from_vec(labels, count, logits.device())?)
 }
 
-/// By the inverse of the distribution function: the first label whose cumulative probability exceeds a uniform number.
+/// A label for each row, drawn from its softmax.
 fn draw_labels(logits: &Tensor, seed: Seed) -> Result<Vec<u32>> {
     let generator = &mut seed.generator();
     let probabilities = softmax(logits, D::Minus1)?.to_vec2::<f64>()?;
-    let draw = |p: Vec<f64>| {
-        let mut left = generator.random::<f64>() * p.iter().sum::<f64>();
-        // rounding can leave the last label with nothing: it must have been possible at all
-        let mut label = 0;
-        for (j, &p) in p.iter().enumerate().filter(|(_, p)| **p > 0.0) {
-            label = j as u32;
-            if left < p {
-                break;
-            }
-            left -= p;
-        }
-        label
-    };
+    let draw = |p: Vec<f64>| label_at(generator.random(), &p);
     Ok(probabilities.into_iter().map(draw).collect())
+}
+
+/// The inverse of the distribution function: the first label whose cumulative probability exceeds `uniform`, in `[0, 1)`. The weights are
+/// the probabilities up to a factor.
+fn label_at(uniform: f64, weights: &[f64]) -> u32 {
+    let mut left = uniform * weights.iter().sum::<f64>();
+    // rounding can leave the last label with nothing: it must have been possible at all
+    let mut label = 0;
+    for (j, &weight) in weights.iter().enumerate().filter(|(_, w)| **w > 0.0) {
+        label = j as u32;
+        if left < weight {
+            break;
+        }
+        left -= weight;
+    }
+    label
 }
 
 /// The outputs in 64 bits, if they are `[n, c]` and finite.
@@ -337,6 +341,70 @@ mod tests {
                 OutputLoss::SquaredError { scale }
                     .sampled(&logits(), seed)
                     .is_err()
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_label_is_the_first_whose_cumulative_probability_exceeds_the_uniform_number() {
+        // probabilities 1/4, 1/2, 0 and 1/4
+        let weights = [1.0, 2.0, 0.0, 1.0];
+        for (uniform, label) in [
+            (0.0, 0),
+            (0.125, 0),
+            // it reaches 1/4 and does not exceed it
+            (0.25, 1),
+            (0.625, 1),
+            (0.75, 3),
+            (0.875, 3),
+        ] {
+            assert_eq!(label_at(uniform, &weights), label, "at {uniform}");
+        }
+        assert_eq!(label_at(0.0, &[0.0, 1.0]), 1);
+    }
+
+    #[test]
+    fn an_impossible_label_is_not_even_drawn_where_rounding_uses_up_the_others() {
+        // the largest number below 1 leaves 0.6 of the sum, from which 0.1, 0.1 and 0.4 are taken without one of them exceeding it
+        let largest = 1.0 - 0.5 * f64::EPSILON;
+        assert_eq!(label_at(largest, &[0.1, 0.1, 0.4, 0.0]), 2);
+    }
+
+    #[test]
+    fn a_sampled_squared_error_is_differentiated_at_the_label_that_the_normal_numbers_make()
+    -> Result<()> {
+        let seed = Seed::root(9).derive("labels");
+        let outputs = [0.25, -1.0, 3.0, 0.5];
+        let scale = 4.0;
+        let tensor = Tensor::from_slice(&outputs, (2, 2), &Device::Cpu)?;
+        let sampled = OutputLoss::SquaredError { scale }.sampled(&tensor, seed)?;
+        let sampled = sampled.flatten_all()?.to_vec1::<f64>()?;
+        let normals = standard_normals(&mut seed.generator(), outputs.len());
+        for ((g, f), z) in sampled.into_iter().zip(outputs).zip(normals) {
+            // the label has the variance 1 / scale about the output
+            let y = f + z / scale.sqrt();
+            // a few roundings of numbers below 4, times the scale
+            assert_relative_eq!(g, scale * (f - y), epsilon = 1e-14);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn outputs_of_no_example_or_of_another_rank_are_named_by_their_shape() -> Result<()> {
+        let outputs = |shape: &[usize]| Tensor::zeros(shape, DType::F64, &Device::Cpu);
+        for (shape, named) in [
+            (&[0, 3][..], "[0, 3]"),
+            (&[3, 0], "[3, 0]"),
+            (&[3], "[3]"),
+            (&[1, 2, 3], "[1, 2, 3]"),
+        ] {
+            let refused = CE.columns(&outputs(shape)?).expect_err("refused");
+            assert_eq!(
+                refused.to_string(),
+                format!(
+                    "the outputs has shape {named}; it must have shape [examples, outputs], neither of them 0"
+                )
             );
         }
         Ok(())

@@ -64,3 +64,29 @@ fn all_finite(entries: &[f64]) -> bool {
     };
     entries.par_chunks(1 << 16).all(vanish)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finite_numbers_are_told_from_others_wherever_one_stands() -> Result<()> {
+        // two rows of 20: sixteen lanes with a few numbers left over
+        let finite: Vec<f64> = (0..40).map(|k| 1.5 * f64::from(k) - 7.0).collect();
+        assert!(all_finite(&finite));
+        // nothing adds up to infinity where the numbers do not hold it
+        assert!(all_finite(&[f64::MAX; 40]));
+        for at in [0, 15, 16, 33, 39] {
+            for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                let mut entries = finite.clone();
+                entries[at] = value;
+                assert!(!all_finite(&entries), "{value} at {at}");
+                let tensor = Tensor::from_vec(entries, (2, 20), &Device::Cpu)?;
+                let refused = check_finite(&tensor).expect_err("it is not finite");
+                let place = format!("row {}, column {}", at / 20, at % 20);
+                assert!(refused.to_string().starts_with(&place), "{refused}");
+            }
+        }
+        Ok(())
+    }
+}

@@ -232,4 +232,41 @@ mod tests {
         assert!(message(&empty).contains("none of them 0"));
         Ok(())
     }
+
+    #[test]
+    fn a_type_resolves_the_next_number_above_one_and_nothing_nearer() -> Result<()> {
+        for dtype in [DType::BF16, DType::F16, DType::F32, DType::F64] {
+            let step = resolution(dtype);
+            let kept = |x: f64| -> Result<f64> {
+                Ok(Tensor::new(x, &Device::Cpu)?
+                    .to_dtype(dtype)?
+                    .to_dtype(DType::F64)?
+                    .to_scalar()?)
+            };
+            assert!(step > 0.0);
+            assert_eq!(kept(1.0 + step)?, 1.0 + step, "{dtype:?}");
+            // halfway goes to the even neighbour
+            assert_eq!(kept(1.0 + 0.5 * step)?, 1.0, "{dtype:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_pair_is_as_coarse_as_the_coarser_of_its_tensors() -> Result<()> {
+        let ones = |dtype| Tensor::ones((2, 3, 1), dtype, &Device::Cpu);
+        for (inputs, gradients, expected) in [
+            (DType::F32, DType::F64, 0.5f64.powi(23)),
+            (DType::F32, DType::BF16, 0.5f64.powi(7)),
+            (DType::F16, DType::F32, 0.5f64.powi(10)),
+        ] {
+            let data = Data::of(&LayerPair {
+                inputs: ones(inputs)?,
+                gradients: ones(gradients)?,
+                ..pair(None)?
+            })?;
+            assert_eq!(data.resolution, expected);
+            assert_eq!((data.examples(), data.positions()), (2, 3));
+        }
+        Ok(())
+    }
 }

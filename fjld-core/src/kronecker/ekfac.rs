@@ -120,3 +120,52 @@ impl EkfacMoments {
             .map_err(|e| e.within(&self.layer))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kronecker::Setting;
+    use candle_core::{Device, Tensor};
+    use faer::mat;
+
+    /// One position an example, with the input 2 and the gradient 3.
+    fn pair(examples: usize) -> Result<LayerPair> {
+        let filled = |value: f64| Tensor::full(value, (examples, 1, 1), &Device::Cpu);
+        Ok(LayerPair {
+            layer: "fc".into(),
+            inputs: filled(2.0)?,
+            gradients: filled(3.0)?,
+            bias: false,
+            counted: None,
+        })
+    }
+
+    #[test]
+    fn backward_passes_of_one_forward_pass_have_the_same_examples() -> Result<()> {
+        let mut factors = Factors::for_layer(&pair(2)?, Setting::Expand)?;
+        factors.push(&pair(2)?)?;
+        let mut moments = EkfacMoments::new(&factors)?;
+        for (passes, said) in [
+            (
+                vec![pair(2)?, pair(1)?],
+                "a later backward pass's list of examples has length 1; it must have length 2",
+            ),
+            (
+                vec![],
+                "the list of backward passes has length 0; it must have length 1",
+            ),
+        ] {
+            let refused = moments.push_columns(&passes).expect_err("refused");
+            assert_eq!(refused.to_string(), said);
+        }
+        // nothing was added
+        assert_eq!(
+            moments.block().expect_err("empty").to_string(),
+            "in `fc`: 0 samples were given; a second moment needs at least 1"
+        );
+        // two squares of 6 for each of two examples
+        moments.push_columns(&[pair(2)?, pair(2)?])?;
+        assert_eq!(moments.block()?.spectrum(), mat![[72.0]]);
+        Ok(())
+    }
+}

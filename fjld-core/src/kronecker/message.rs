@@ -187,4 +187,18 @@ mod tests {
         );
         Ok(())
     }
+
+    #[test]
+    fn a_quantised_entry_is_a_whole_multiple_of_its_unit_that_the_bits_can_count() -> Result<()> {
+        let matrix = faer::mat![[7.0, 2.4, -3.6], [2.4, 14.0, 5.2], [-3.6, 5.2, 21.0]];
+        // four bits count to 7: the units of the rows are 1, 2 and 3
+        let four = faer::mat![[7.0, 2.0, -4.0], [2.0, 14.0, 6.0], [-4.0, 6.0, 21.0]];
+        // two bits count to 1: the units are 7, 14 and 21
+        let two = faer::mat![[7.0, 0.0, -7.0], [0.0, 14.0, 0.0], [-7.0, 0.0, 21.0]];
+        for (bits, expected) in [(4, four), (2, two)] {
+            let (arrived, _) = Compression::Bits(bits).send(matrix.as_ref())?;
+            assert_eq!(arrived, expected);
+        }
+        Ok(())
+    }
 }

@@ -144,3 +144,73 @@ impl KroneckerRatio {
 fn squared_norm(tensor: &Tensor) -> Result<f64> {
     scalar(&tensor.sqr()?.sum_all()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fisher::{Dense, Kronecker};
+    use approx::assert_relative_eq;
+    use candle_core::DType;
+    use faer::Mat;
+
+    const INPUTS: usize = 3;
+    const OUTPUTS: usize = 5;
+
+    /// Two positions an example, whose gradient is 2 `value` in each of the 15 entries.
+    fn pair(examples: usize, value: f64, dtype: DType) -> Result<LayerPair> {
+        let filled = |value: f64, width: usize| {
+            Tensor::full(value, (examples, 2, width), &Device::Cpu)?.to_dtype(dtype)
+        };
+        Ok(LayerPair {
+            layer: "fc".into(),
+            inputs: filled(1.0, INPUTS)?,
+            gradients: filled(value, OUTPUTS)?,
+            bias: false,
+            counted: None,
+        })
+    }
+
+    fn euclidean() -> Result<KroneckerRatio> {
+        let identity = |d: usize| Dense::new(Mat::identity(d, d).as_ref());
+        let block = Kronecker::new(identity(OUTPUTS)?, identity(INPUTS)?);
+        KroneckerRatio::new("fc", &Block::Kronecker(block), &Device::Cpu)
+    }
+
+    #[test]
+    fn the_floor_is_the_rounding_of_the_data_and_of_the_largest_sums() -> Result<()> {
+        for (dtype, resolution) in [
+            (DType::F64, 0.5f64.powi(52)),
+            (DType::F32, 0.5f64.powi(23)),
+            (DType::F16, 0.5f64.powi(10)),
+            (DType::BF16, 0.5f64.powi(7)),
+        ] {
+            let mut ratio = euclidean()?;
+            // a coarse push is not made finer by the next
+            ratio.push(&pair(3, 1.0, dtype)?)?;
+            ratio.push(&pair(1, 1.0, DType::F64)?)?;
+            // in the larger push 3 examples of 2 positions, then the squares of 3 * 5 entries
+            let sums = (6.0 + 15.0) * f64::EPSILON;
+            let data = 4.0 * resolution * resolution;
+            // four gradients of the squared length 15 * 2^2, over n - 1
+            let squares = 4.0 * 60.0 / 3.0;
+            assert_relative_eq!(
+                ratio.rounding_floor(),
+                (data + sums) * squares,
+                max_relative = 1e-14 // a few roundings
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn without_any_gradient_the_ratio_is_undefined() -> Result<()> {
+        let mut ratio = euclidean()?;
+        ratio.push(&pair(4, 0.0, DType::F64)?)?;
+        let metric = ratio.metric()?;
+        // nothing is above a floor of nothing
+        assert_eq!(ratio.rounding_floor(), 0.0);
+        assert_eq!((metric.signal, metric.noise), (0.0, 0.0));
+        assert_eq!(metric.c_alpha_layer, None);
+        Ok(())
+    }
+}

@@ -170,3 +170,63 @@ fn what_belongs_to_another_layer_or_holds_nothing_is_refused() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn decay_weighs_examples_and_positions_alike() -> Result<()> {
+    // two examples of three positions
+    let pair = pair(&tensor(&[[[1.0]; 3]; 2]), &tensor(&[[[1.0]; 3]; 2]), false);
+    for setting in SETTINGS {
+        let mut decayed = factors(&pair, setting)?;
+        decayed.decay(0.25)?;
+        assert_eq!((decayed.examples(), decayed.positions()), (0.5, 1.5));
+        decayed.push(&pair)?;
+        assert_eq!((decayed.examples(), decayed.positions()), (2.5, 7.5));
+    }
+    Ok(())
+}
+
+#[test]
+fn factors_are_merged_with_those_of_the_very_same_layer_only() -> Result<()> {
+    let here = pair(&tensor(&[[[1.0, 2.0]]]), &tensor(&[[[1.0]]]), true);
+    let mut own = factors(&here, Setting::Expand)?;
+    let elsewhere = LayerPair {
+        layer: "head".into(),
+        ..here.clone()
+    };
+    // as many sides as two inputs with a bias have
+    let unbiased = pair(&tensor(&[[[1.0, 2.0, 1.0]]]), &tensor(&[[[1.0]]]), false);
+    for (other, named) in [(elsewhere, "head with bias"), (unbiased, "fc without bias")] {
+        let refused = own.merge(&factors(&other, Setting::Expand)?);
+        assert_eq!(
+            refused.expect_err("another layer").to_string(),
+            format!(
+                "the layers are [\"{named}\"]; those of the first push were [\"fc with bias\"]"
+            )
+        );
+        assert_eq!(own.examples(), 1.0);
+    }
+    own.merge(&factors(&here, Setting::Expand)?)?;
+    assert_eq!(own.examples(), 2.0);
+    Ok(())
+}
+
+#[test]
+fn factors_are_sent_as_two_matrices_and_three_weights() -> Result<()> {
+    // A is [3, 3] and G [2, 2]: triangles of 6 and 3 numbers
+    let pair = pair(
+        &tensor(&[[[1.0, 2.0]], [[3.0, -1.0]]]),
+        &tensor(&[[[1.0, 0.5]], [[-2.0, 4.0]]]),
+        true,
+    );
+    let own = factors(&pair, Setting::Expand)?;
+    let weights = 3 * 8;
+    let (arrived, bytes) = own.send(Compression::None)?;
+    assert_eq!(bytes, 6 * 8 + 3 * 8 + weights);
+    assert_eq!(arrived.examples(), 2.0);
+    assert_eq!(arrived.positions(), 2.0);
+    assert_eq!(arrived.kronecker()?.to_dense(), own.kronecker()?.to_dense());
+    // triangles of 24 and 12 bits, in whole bytes, with a scale of 4 bytes for each row
+    let (_, bytes) = own.send(Compression::Bits(4))?;
+    assert_eq!(bytes, (3 + 3 * 4) + (2 + 2 * 4) + weights);
+    Ok(())
+}

@@ -1,7 +1,7 @@
 //! The ratio over two layers, against the Euclidean one and under changes that must or must not move it.
 
 use super::*;
-use crate::fisher::{Dense, Kronecker};
+use crate::fisher::{Curvature, Dense, Kronecker};
 use crate::kronecker::Block;
 use crate::rng::{Seed, standard_normals};
 use crate::{Moments, Ratio};
@@ -231,5 +231,78 @@ fn one_example_dead_outputs_and_other_layers_are_named() -> Result<()> {
     let columns = [pairs()?, pairs()?];
     factors.push_columns(&columns)?;
     assert_eq!(factors.layers()[1].examples(), 2.0 * EXAMPLES as f64);
+    Ok(())
+}
+
+/// One layer of one weight with these gradients, in the Euclidean metric.
+fn scalars(gradients: [f64; 3]) -> Result<KfacReading> {
+    let one = Dense::new(Mat::identity(1, 1).as_ref())?;
+    let block = Block::Kronecker(Kronecker::new(one.clone(), one));
+    let mut ratios = KfacRatios::new(vec![KroneckerRatio::new("w", &block, &Device::Cpu)?])?;
+    ratios.push(&[LayerPair {
+        layer: "w".into(),
+        inputs: Tensor::full(1.0, (3, 1, 1), &Device::Cpu)?,
+        gradients: Tensor::from_slice(&gradients, (3, 1, 1), &Device::Cpu)?,
+        bias: false,
+        counted: None,
+    }])?;
+    ratios.reading()
+}
+
+#[test]
+fn a_reading_is_convergent_only_above_one() -> Result<()> {
+    // the noise is (1 + 1 + 0) / 2 = 1 each time, and the means 2, 1 and 0
+    for (gradients, c, convergent) in [
+        ([3.0, 1.0, 2.0], 4.0, true),
+        ([2.0, 0.0, 1.0], 1.0, false),
+        ([1.0, -1.0, 0.0], 0.0, false),
+    ] {
+        let reading = scalars(gradients)?;
+        assert_eq!(reading.total_noise, 1.0);
+        assert_eq!(reading.c_alpha_kfac, Some(c));
+        assert_eq!(reading.is_convergent, convergent, "at {c}");
+    }
+    Ok(())
+}
+
+#[test]
+fn without_any_gradient_there_is_no_ratio_over_the_layers() -> Result<()> {
+    let reading = scalars([0.0; 3])?;
+    assert_eq!((reading.total_signal, reading.total_noise), (0.0, 0.0));
+    assert_eq!((reading.c_alpha_kfac, reading.debiased), (None, None));
+    assert!(!reading.is_convergent);
+    Ok(())
+}
+
+#[test]
+fn the_factors_of_every_layer_can_be_decayed_and_merged_in_place() -> Result<()> {
+    let half = |from: usize| -> Result<KfacAccumulator> {
+        let part = |t: &Tensor| t.narrow(0, from, EXAMPLES / 2);
+        let pairs = pairs()?;
+        let pairs: Vec<LayerPair> = pairs
+            .iter()
+            .map(|pair| mapped(pair, part, part))
+            .collect::<Result<_>>()?;
+        let mut factors = KfacAccumulator::new(Setting::Expand);
+        factors.push(&pairs)?;
+        Ok(factors)
+    };
+    let (mut merged, other) = (half(0)?, half(EXAMPLES / 2)?);
+    for (own, other) in merged.layers_mut().iter_mut().zip(other.layers()) {
+        own.merge(other)?;
+    }
+    let mut whole = KfacAccumulator::new(Setting::Expand);
+    whole.push(&pairs()?)?;
+    for (merged, whole) in merged.layers().iter().zip(whole.layers()) {
+        assert_eq!(merged.examples(), whole.examples());
+        let gap = merged.kronecker()?.to_dense() - whole.kronecker()?.to_dense();
+        assert!(gap.norm_max() < TOLERANCE);
+    }
+    for factors in merged.layers_mut() {
+        factors.decay(0.25)?;
+    }
+    for factors in merged.layers() {
+        assert_eq!(factors.examples(), 0.25 * EXAMPLES as f64);
+    }
     Ok(())
 }
