@@ -34,86 +34,106 @@ pub struct Built {
 
 /// Weaves `mutants` into the crate at `tree/package`, and compiles its tests.
 pub fn build(tree: &Path, package: &str, mutants: &[Mutant]) -> Result<Built, String> {
-    let mut files: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (number, mutant) in mutants.iter().enumerate() {
-        files.entry(&mutant.file).or_default().push(number);
-    }
-    let root = format!("{package}/src/lib.rs");
-    files.entry(&root).or_default();
-    let mut sources = BTreeMap::new();
-    for &file in files.keys() {
-        let text = std::fs::read_to_string(tree.join(file)).map_err(|e| format!("{file}: {e}"))?;
-        sources.insert(file, text);
-    }
+    let sources = Sources::read(tree, package, mutants)?;
     let (mut unviable, mut apart) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..ROUNDS {
-        let (mut chosen, mut expressions) = (BTreeMap::new(), BTreeMap::new());
-        let mut texts = BTreeMap::new();
-        let mut places = 1;
-        for (&file, numbers) in &files {
-            let dropped = |m: usize| unviable.contains(&m) || apart.contains(&m);
-            let woven = weave(&sources[file], mutants, numbers, places, &dropped)
-                .map_err(|e| format!("{file}: {e}"))?;
-            places = woven
-                .chosen
-                .values()
-                .map(|c| c.0 + 1)
-                .max()
-                .unwrap_or(places);
-            chosen.extend(woven.chosen);
-            expressions.extend(woven.expressions);
-            texts.insert(file, woven.text);
-        }
-        let top = texts.get_mut(root.as_str()).unwrap();
-        *top = format!(
-            "#![allow(warnings, arithmetic_overflow, unconditional_panic, overflowing_literals)] {top}{}",
-            WOVEN.replace("PLACES", &places.to_string())
-        );
+        let mut built = Built {
+            tests: Vec::new(),
+            chosen: BTreeMap::new(),
+            expressions: BTreeMap::new(),
+            unviable: BTreeSet::new(),
+        };
+        let dropped = |m: usize| unviable.contains(&m) || apart.contains(&m);
+        let texts = sources.weave(mutants, &dropped, &mut built)?;
         for (file, text) in &texts {
             std::fs::write(tree.join(file), text).map_err(|e| format!("{file}: {e}"))?;
         }
-        let (tests, errors) = compile(tree, package)?;
-        if errors.is_empty() {
-            chosen.retain(|m, _| !unviable.contains(m) && !apart.contains(m));
+        let (tests, faults) = compile(tree, package)?;
+        if faults.is_empty() {
+            built.chosen.retain(|&m, _| !dropped(m));
             return Ok(Built {
                 tests,
-                chosen,
-                expressions,
                 unviable,
+                ..built
             });
         }
         let before = unviable.len() + apart.len();
-        for error in &errors {
-            let text = texts
-                .iter()
-                .find(|(file, _)| error.file.ends_with(*file))
-                .map(|(_, text)| text);
-            // an arm that may be passed over counts for as little as one that is not there
-            let exhausts = error.code == "E0004";
-            let at = text.and_then(|text| match exhausts {
-                true => next_arm(text, error.line),
-                false => place_of(text, error.line, error.column),
-            });
-            match at {
-                Some(At::Alternative(m)) if !OF_THE_CHOICE.contains(&error.code.as_str()) => {
+        for fault in &faults {
+            match fault.blames(&texts) {
+                Some(At::Alternative(m)) if !OF_THE_CHOICE.contains(&fault.code.as_str()) => {
                     unviable.insert(m);
                 }
                 Some(At::Alternative(m)) => {
                     apart.insert(m);
                 }
                 Some(At::Place(all)) => apart.extend(all),
-                None => return Err(format!("{}:{}: {}", error.file, error.line, error.message)),
+                None => return Err(format!("{}:{}: {}", fault.file, fault.line, fault.message)),
             }
         }
         if unviable.len() + apart.len() == before {
             return Err(format!(
-                "nothing more can be left out, and it does not compile: {errors:#?}"
+                "nothing more can be left out, and it does not compile: {faults:#?}"
             ));
         }
     }
     Err(format!("it does not compile after {ROUNDS} rounds"))
 }
 
+/// The files that mutants are in, and the root of the crate.
+struct Sources {
+    root: String,
+    /// Each with its text and the numbers of its mutants.
+    files: BTreeMap<String, (String, Vec<usize>)>,
+}
+
+impl Sources {
+    fn read(tree: &Path, package: &str, mutants: &[Mutant]) -> Result<Self, String> {
+        let root = format!("{package}/src/lib.rs");
+        let mut numbers = BTreeMap::from([(root.clone(), Vec::new())]);
+        for (number, mutant) in mutants.iter().enumerate() {
+            numbers.entry(mutant.file.clone()).or_default().push(number);
+        }
+        let read = |(file, numbers): (String, Vec<usize>)| {
+            let text = std::fs::read_to_string(tree.join(&file));
+            let text = text.map_err(|e| format!("{file}: {e}"))?;
+            Ok((file, (text, numbers)))
+        };
+        let files = numbers
+            .into_iter()
+            .map(read)
+            .collect::<Result<_, String>>()?;
+        Ok(Self { root, files })
+    }
+
+    /// The woven texts. What was chosen goes to `built`.
+    fn weave(
+        &self,
+        mutants: &[Mutant],
+        dropped: &dyn Fn(usize) -> bool,
+        built: &mut Built,
+    ) -> Result<BTreeMap<&str, String>, String> {
+        let mut texts = BTreeMap::new();
+        let mut places = 1;
+        for (file, (source, numbers)) in &self.files {
+            let woven = weave(source, mutants, numbers, places, dropped);
+            let woven = woven.map_err(|e| format!("{file}: {e}"))?;
+            let last = woven.chosen.values().map(|chosen| chosen.0).max();
+            places = last.map_or(places, |last| last + 1);
+            built.chosen.extend(woven.chosen);
+            built.expressions.extend(woven.expressions);
+            texts.insert(file.as_str(), woven.text);
+        }
+        let top = texts.get_mut(self.root.as_str()).expect("it was read");
+        let woven = WOVEN.replace("PLACES", &places.to_string());
+        *top = format!("#![allow({ALLOWED})] {top}{woven}");
+        Ok(texts)
+    }
+}
+
+/// What a mutant may do that a compiler would stop at.
+const ALLOWED: &str = "warnings, arithmetic_overflow, unconditional_panic, overflowing_literals";
+
+/// What the compiler refused.
 #[derive(Debug)]
 struct Fault {
     code: String,
@@ -123,6 +143,19 @@ struct Fault {
     column: usize,
 }
 
+impl Fault {
+    /// Whom to leave out for it.
+    fn blames(&self, texts: &BTreeMap<&str, String>) -> Option<At> {
+        let (_, text) = texts.iter().find(|(file, _)| self.file.ends_with(*file))?;
+        match self.code == "E0004" {
+            // an arm that may be passed over counts for as little as one that is not there
+            true => next_arm(text, self.line),
+            false => place_of(text, self.line, self.column),
+        }
+    }
+}
+
+/// The programs with tests, or what the compiler refused.
 fn compile(tree: &Path, package: &str) -> Result<(Vec<PathBuf>, Vec<Fault>), String> {
     let mut cargo = Command::new("cargo");
     cargo.args([

@@ -6,6 +6,7 @@
 //! constant functions, values of `impl Trait`, fields of structs; they are counted as *apart*.
 
 mod build;
+mod find;
 mod mutant;
 mod record;
 mod trial;

@@ -1,33 +1,10 @@
 //! A source with all of its mutants in it. Each place that mutants change becomes a choice on `crate::woven(place)`, which says the
 //! alternative that the environment chose there, or 0 for what the source says.
 
-use crate::mutant::{Mutant, Place, Span};
-use proc_macro2::{LineColumn, Span as Tokens};
+use crate::find::{Shape, find};
+use crate::mutant::Mutant;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use syn::spanned::Spanned;
-use syn::visit::{self, Visit};
-
-/// How a place is changed. Ranges are bytes of the source.
-#[derive(Debug)]
-enum Shape {
-    /// A value that is returned before the body is begun.
-    Body,
-    /// `left op right`, of two values.
-    Arithmetic(Range<usize>, String, Range<usize>),
-    /// `left op right`, of two references: comparisons take nothing.
-    Comparison(Range<usize>, String, Range<usize>),
-    /// `left && right` (true) or `left || right`.
-    Lazy(Range<usize>, bool, Range<usize>),
-    /// `left op= right`.
-    Assignment(Range<usize>, String, Range<usize>),
-    /// An operator before its operand.
-    Unary(String, Range<usize>),
-    /// The condition of an arm.
-    Guard,
-    /// An arm that is passed over; with the condition that it has.
-    Arm(Option<Range<usize>>),
-}
 
 /// A place with its mutants.
 #[derive(Debug)]
@@ -46,155 +23,6 @@ pub struct Woven {
     pub chosen: BTreeMap<usize, (usize, usize)>,
     /// The expression around each mutant.
     pub expressions: BTreeMap<usize, String>,
-}
-
-/// Finds the places that a file's mutants are about.
-struct Finder<'a> {
-    source: &'a str,
-    lines: Vec<usize>,
-    /// Mutants by genre and where they begin.
-    wanted: BTreeMap<(&'static str, Place), Vec<usize>>,
-    found: Vec<(Range<usize>, Shape, Vec<usize>)>,
-}
-
-fn genre(mutant: &Mutant) -> &'static str {
-    match mutant.genre.as_str() {
-        "FnValue" => "body",
-        "BinaryOperator" => "binary",
-        "UnaryOperator" => "unary",
-        "MatchArm" => "arm",
-        "MatchArmGuard" => "guard",
-        _ => "other",
-    }
-}
-
-fn place(at: LineColumn) -> Place {
-    Place {
-        line: at.line,
-        column: at.column + 1,
-    }
-}
-
-/// Whether a condition binds names, which only `if` and `while` may do.
-fn binds(e: &syn::Expr) -> bool {
-    match e {
-        syn::Expr::Let(_) => true,
-        syn::Expr::Binary(b) => binds(&b.left) || binds(&b.right),
-        _ => false,
-    }
-}
-
-impl Finder<'_> {
-    fn offset(&self, at: Place) -> usize {
-        let line = self.lines[at.line - 1];
-        let text = &self.source[line..];
-        let column = text.char_indices().nth(at.column - 1);
-        line + column.map_or(text.len(), |(i, _)| i)
-    }
-
-    fn range(&self, tokens: Tokens) -> Range<usize> {
-        self.offset(place(tokens.start()))..self.offset(place(tokens.end()))
-    }
-
-    fn take(&mut self, genre: &'static str, at: Place) -> Option<Vec<usize>> {
-        self.wanted.remove(&(genre, at))
-    }
-
-    fn note(&mut self, tokens: Tokens, shape: Shape, mutants: Vec<usize>) {
-        let range = self.range(tokens);
-        self.found.push((range, shape, mutants));
-    }
-
-    fn body(&mut self, sig: &syn::Signature, block: &syn::Block) {
-        let Some(first) = block.stmts.first() else {
-            return;
-        };
-        // nothing can be asked at compile time, and an `impl Trait` is of one type
-        let output = &self.source[self.range(sig.output.span())];
-        if sig.constness.is_some() || output.contains("impl ") {
-            return;
-        }
-        let at = first.span().start();
-        if let Some(mutants) = self.take("body", place(at)) {
-            let start = self.offset(place(at));
-            self.found.push((start..start, Shape::Body, mutants));
-        }
-    }
-}
-
-impl<'a> Visit<'a> for Finder<'_> {
-    fn visit_item_fn(&mut self, f: &'a syn::ItemFn) {
-        self.body(&f.sig, &f.block);
-        if f.sig.constness.is_none() {
-            visit::visit_item_fn(self, f);
-        }
-    }
-
-    fn visit_impl_item_fn(&mut self, f: &'a syn::ImplItemFn) {
-        self.body(&f.sig, &f.block);
-        if f.sig.constness.is_none() {
-            visit::visit_impl_item_fn(self, f);
-        }
-    }
-
-    fn visit_trait_item_fn(&mut self, f: &'a syn::TraitItemFn) {
-        if let Some(block) = &f.default {
-            self.body(&f.sig, block);
-            visit::visit_trait_item_fn(self, f);
-        }
-    }
-
-    fn visit_item_const(&mut self, _: &'a syn::ItemConst) {}
-    fn visit_impl_item_const(&mut self, _: &'a syn::ImplItemConst) {}
-    fn visit_trait_item_const(&mut self, _: &'a syn::TraitItemConst) {}
-    fn visit_item_static(&mut self, _: &'a syn::ItemStatic) {}
-    fn visit_type(&mut self, _: &'a syn::Type) {}
-
-    fn visit_expr_binary(&mut self, e: &'a syn::ExprBinary) {
-        use syn::BinOp::*;
-        let bound = binds(&e.left) || binds(&e.right);
-        if !bound && let Some(mutants) = self.take("binary", place(e.op.span().start())) {
-            let (l, r) = (self.range(e.left.span()), self.range(e.right.span()));
-            let op = self.source[self.range(e.op.span())].to_owned();
-            let shape = match e.op {
-                And(_) | Or(_) => Shape::Lazy(l, matches!(e.op, And(_)), r),
-                Eq(_) | Ne(_) | Lt(_) | Le(_) | Gt(_) | Ge(_) => Shape::Comparison(l, op, r),
-                AddAssign(_) | SubAssign(_) | MulAssign(_) | DivAssign(_) | RemAssign(_)
-                | BitXorAssign(_) | BitAndAssign(_) | BitOrAssign(_) | ShlAssign(_)
-                | ShrAssign(_) => Shape::Assignment(l, op, r),
-                _ => Shape::Arithmetic(l, op, r),
-            };
-            self.note(e.span(), shape, mutants);
-        }
-        visit::visit_expr_binary(self, e);
-    }
-
-    fn visit_expr_unary(&mut self, e: &'a syn::ExprUnary) {
-        if let Some(mutants) = self.take("unary", place(e.op.span().start())) {
-            let op = self.source[self.range(e.op.span())].to_owned();
-            let shape = Shape::Unary(op, self.range(e.expr.span()));
-            self.note(e.span(), shape, mutants);
-        }
-        visit::visit_expr_unary(self, e);
-    }
-
-    fn visit_arm(&mut self, arm: &'a syn::Arm) {
-        if let Some(mutants) = self.take("arm", place(arm.span().start())) {
-            let guard = arm
-                .guard
-                .as_ref()
-                .map(|(_, guard)| self.range(guard.span()));
-            let end = self.range(arm.pat.span()).end;
-            let range = guard.clone().unwrap_or(end..end);
-            self.found.push((range, Shape::Arm(guard), mutants));
-        }
-        if let Some((_, guard)) = &arm.guard
-            && let Some(mutants) = self.take("guard", place(guard.span().start()))
-        {
-            self.note(guard.span(), Shape::Guard, mutants);
-        }
-        visit::visit_arm(self, arm);
-    }
 }
 
 /// Text in the making.
@@ -322,40 +150,8 @@ pub fn weave(
     first: usize,
     dropped: &dyn Fn(usize) -> bool,
 ) -> Result<Woven, String> {
-    let file = syn::parse_file(source).map_err(|e| e.to_string())?;
-    let mut wanted: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-    for &number in numbers {
-        let Span { start, .. } = mutants[number].span;
-        wanted
-            .entry((genre(&mutants[number]), start))
-            .or_default()
-            .push(number);
-    }
-    let starts = source.match_indices('\n').map(|(i, _)| i + 1);
-    let mut finder = Finder {
-        source,
-        lines: std::iter::once(0).chain(starts).collect(),
-        wanted,
-        found: Vec::new(),
-    };
-    finder.visit_file(&file);
-    // what is around comes before what is in it; an arm's condition is around its guard, which is around the guard's own expression
-    let rank = |shape: &Shape| match shape {
-        Shape::Body => 0,
-        Shape::Arm(_) => 1,
-        Shape::Guard => 2,
-        _ => 3,
-    };
-    finder.found.sort_by_key(|(range, shape, _)| {
-        (
-            range.start,
-            rank(shape) != 0,
-            std::cmp::Reverse(range.end),
-            rank(shape),
-        )
-    });
     let edits: Vec<Edit> = (first..)
-        .zip(finder.found)
+        .zip(find(source, mutants, numbers)?)
         .map(|(place, (range, shape, mutants))| Edit {
             range,
             shape,
@@ -389,6 +185,7 @@ pub fn weave(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutant::{Place, Span};
 
     const SOURCE: &str = "\
 fn f(a: f64, b: f64) -> f64 {
