@@ -25,6 +25,7 @@
 use crate::error::{Error, Result};
 use crate::moments::Moments;
 use crate::moments::robust::rows;
+use crate::range::vector_to_unit;
 use crate::ratio::{Ratio, Undefined};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par};
@@ -127,7 +128,9 @@ impl PilotMoments {
     /// With fewer than four samples, a length that is not a multiple of `dimension`, an entry that is not finite, or no noise at all.
     pub fn estimate(mut samples: Vec<f64>, dimension: usize) -> Result<Self> {
         let count = rows(&samples, dimension, 4, "a plan from a pilot")?;
-        scale(&mut samples);
+        // fourth powers of the entries leave the range of numbers early
+        let unit = vector_to_unit(&samples);
+        samples.iter_mut().for_each(|x| *x *= unit);
         let n = count as f64;
         let mut mean = vec![0.0; dimension];
         for row in samples.chunks_exact(dimension) {
@@ -197,19 +200,14 @@ impl PilotMoments {
         }
         let wanted = half_width * self.ratio;
         let enough = |n: u64| quantile(n, level) * self.variance(n).sqrt() <= wanted;
-        let mut high = FEWEST_DRAWS;
+        // the half-width falls with n: `low` is too few (or one below the fewest), `high` is enough in the end
+        let (mut low, mut high) = (FEWEST_DRAWS - 1, FEWEST_DRAWS);
         while !enough(high) {
-            high *= 2;
+            (low, high) = (high, 2 * high);
             if high > MOST_DRAWS {
                 return Ok(Err(NoPlan::TooMany));
             }
         }
-        // the half-width falls with n: `low` is too few (or one below the fewest), `high` is enough
-        let mut low = if high > FEWEST_DRAWS {
-            high / 2
-        } else {
-            FEWEST_DRAWS - 1
-        };
         while high - low > 1 {
             let middle = low + (high - low) / 2;
             if enough(middle) {
@@ -286,16 +284,6 @@ fn check_half_width(half_width: f64) -> Result<()> {
         value: half_width,
         accepted: "above 0 and at most 10",
     })
-}
-
-/// Brings the largest entry near 1 by a power of two, which costs no digit: fourth powers of the entries leave the range of numbers early.
-fn scale(samples: &mut [f64]) {
-    let largest = samples.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
-    if largest > 0.0 {
-        let exponent = largest.log2().floor().clamp(-1000.0, 1000.0) as i32;
-        let factor = 2f64.powi(-exponent);
-        samples.iter_mut().for_each(|x| *x *= factor);
-    }
 }
 
 /// The sum of the squares of all inner products of two rows: that of the columns is the same, and there may be fewer.

@@ -172,6 +172,7 @@ impl SimpleBackend for SeededVars {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_nn::init::{FanInOut, NonLinearity};
 
     #[test]
     fn a_stream_depends_on_its_name_and_not_on_what_was_drawn_before() {
@@ -212,5 +213,51 @@ mod tests {
         assert_ne!(order, (0..50).collect::<Vec<_>>());
         order.sort_unstable();
         assert_eq!(order, (0..50).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn kaiming_uniform_weights_fill_the_range_that_their_fan_in_says() {
+        // He's deviation for rectifiers is sqrt(2 / 24) at 24 inputs; a uniform law has it on +- sqrt(3) times that, which is 1/2
+        let vars = SeededVars::new(Seed::root(1));
+        let init = Init::Kaiming {
+            dist: NormalOrUniform::Uniform,
+            fan: FanInOut::FanIn,
+            non_linearity: NonLinearity::ReLU,
+        };
+        let drawn = vars.draw("weight", &Shape::from((100, 24)), init);
+        let least = drawn.iter().copied().fold(f64::INFINITY, f64::min);
+        let largest = drawn.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        // that none of 2400 draws falls into the last hundredth has a chance of 3e-11
+        assert!((-0.5..-0.49).contains(&least), "{least}");
+        assert!((0.49..0.5).contains(&largest), "{largest}");
+        let square = drawn.iter().map(|w| w * w).sum::<f64>() / 2400.0;
+        // the square of such a draw has the mean 1/12 and the variance 1/80 - 1/144 = 0.0745^2: five standard errors
+        assert!((square - 1.0 / 12.0).abs() < 5.0 * 0.0745 / 2400f64.sqrt());
+    }
+
+    #[test]
+    fn normal_weights_are_their_mean_and_deviation_times_the_stream_of_their_name()
+    -> candle_core::Result<()> {
+        let seed = Seed::root(2);
+        let builder = SeededVars::new(seed).builder(DType::F64, &Device::Cpu);
+        let init = Init::Randn {
+            mean: 3.0,
+            stdev: 0.5,
+        };
+        let weights = builder.pp("head").get_with_hints(4, "weight", init)?;
+        let stream = standard_normals(&mut seed.derive("head.weight").generator(), 4);
+        let expected: Vec<f64> = stream.iter().map(|z| 3.0 + 0.5 * z).collect();
+        assert_eq!(weights.to_vec1::<f64>()?, expected);
+        Ok(())
+    }
+
+    #[test]
+    fn a_variable_is_there_once_a_layer_has_asked_for_it() -> candle_core::Result<()> {
+        let builder = SeededVars::new(Seed::root(1)).builder(DType::F32, &Device::Cpu);
+        assert!(!builder.pp("head").contains_tensor("weight"));
+        candle_nn::linear_no_bias(3, 2, builder.pp("head"))?;
+        assert!(builder.pp("head").contains_tensor("weight"));
+        assert!(!builder.pp("head").contains_tensor("bias"));
+        Ok(())
     }
 }

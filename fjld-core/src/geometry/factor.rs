@@ -94,6 +94,14 @@ mod tests {
     }
 
     #[test]
+    fn a_variance_within_twice_the_backward_error_is_refused_and_one_beyond_it_is_not() {
+        // [[1, 1], [1, 1 + k eps]] has the factor [[1, 0], [1, sqrt(k eps)]], and 2 (d + 1) eps is 6 eps
+        let left = |k: f64| mat![[1.0, 1.0], [1.0, 1.0 + k * f64::EPSILON]];
+        assert!(definite_factor(left(6.0).as_ref()).is_err());
+        assert!(definite_factor(left(7.0).as_ref()).is_ok());
+    }
+
+    #[test]
     fn the_message_names_what_is_wrong() {
         let message = |m: Mat<f64>| {
             definite_factor(m.as_ref())

@@ -85,6 +85,12 @@ mod tests {
     fn no_noise_at_all_has_rank_zero() -> Result<()> {
         let nothing = mahalanobis(&[0.0], Mat::<f64>::zeros(1, 1).as_ref())?;
         assert_eq!((nothing.squared_length, nothing.rank), (0.0, 0));
+        // at whatever scale the mean is: no noise has no unit of its own, and all of the mean lies outside
+        for mean in [1e-300, 1.0, 1e300] {
+            let outside = mahalanobis(&[mean], Mat::<f64>::zeros(1, 1).as_ref())?;
+            assert_eq!((outside.squared_length, outside.rank), (0.0, 0));
+            assert_eq!(outside.outside_range, 1.0);
+        }
         Ok(())
     }
 

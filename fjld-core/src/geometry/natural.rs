@@ -158,6 +158,10 @@ mod tests {
         let half = natural_gradient_in_range(&[2.0, 0.0], singular.as_ref())?;
         assert_close(&half.direction, &[0.25, 0.25]);
         assert_relative_eq!(half.outside_range, 0.5, max_relative = 1e-13);
+        // (3, 1) = 2 (1, 1) + (1, -1): of the squared length of 10 a fifth lies across
+        let fifth = natural_gradient_in_range(&[3.0, 1.0], singular.as_ref())?;
+        assert_close(&fifth.direction, &[0.5, 0.5]);
+        assert_relative_eq!(fifth.outside_range, 0.2, max_relative = 1e-13);
         let nothing = natural_gradient_in_range(&[0.0], mat![[0.0]].as_ref())?;
         assert_eq!((nothing.rank, nothing.outside_range), (0, 0.0));
         Ok(())

@@ -163,6 +163,22 @@ mod tests {
     }
 
     #[test]
+    fn a_mean_inside_the_range_but_for_rounding_has_a_divergence_and_one_farther_out_has_none() {
+        // a share (k eps)^2 of |(1, k eps)|^2 lies outside the range of diag(1, 0), and 16 (2 eps)^2 = (8 eps)^2 is rounding
+        let covariance = mat![[1.0, 0.0], [0.0, 0.0]];
+        let divergence = |k: f64| kl_from_no_mean(&[1.0, k * f64::EPSILON], covariance.as_ref());
+        for k in [0.0, 4.0, 8.0] {
+            assert_eq!(divergence(k).expect("inside"), 0.5);
+        }
+        let error = divergence(9.0).expect_err("outside").to_string();
+        assert!(
+            error.starts_with("the share of the mean outside the range of the covariance is 0.0")
+                && error.ends_with("; it must be 0, or the divergence is infinite"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn the_expected_gain_is_the_average_divergence_of_posterior_from_prior() -> Result<()> {
         // theta ~ N(0, tau^2), g | theta ~ N(theta, D): the posterior is N(w g, w D) with w = tau^2 / (tau^2 + D)
         let (tau, variance) = (1.5f64, 0.7f64);

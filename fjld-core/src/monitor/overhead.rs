@@ -154,4 +154,31 @@ mod tests {
         clock.draws(u64::MAX);
         assert_eq!(clock.overhead().interval_multiplications, u64::MAX);
     }
+
+    #[test]
+    fn a_plain_pass_is_the_median_of_the_last_255() {
+        let share = |plain: &[u64]| {
+            let mut clock = Clock::default();
+            plain.iter().for_each(|&spent| clock.plain(seconds(spent)));
+            clock.reading(seconds(6));
+            // no measured pass: 6 s over all passes at the median
+            6.0 / clock.overhead().share.expect("plain passes") / plain.len() as f64
+        };
+        assert!((share(&[5, 1, 4, 2, 3]) - 3.0).abs() < 1e-14);
+        // of the last 255 of these, 128 are long; then 127
+        for (long, median) in [(128, 3.0), (127, 1.0)] {
+            let plain: Vec<u64> = (0..400)
+                .map(|i| if i < 400 - long { 1 } else { 3 })
+                .collect();
+            assert!((share(&plain) - median).abs() < 1e-14);
+        }
+    }
+
+    #[test]
+    fn passes_too_short_for_the_clock_are_nothing_to_compare_with() {
+        let mut clock = Clock::default();
+        clock.plain(seconds(0));
+        clock.measured(seconds(5));
+        assert_eq!(clock.overhead().share, None);
+    }
 }

@@ -190,4 +190,28 @@ mod tests {
             assert!(Plateau::new(5, share, 0.95).is_err());
         }
     }
+
+    #[test]
+    fn a_plateau_begins_and_ends_where_welchs_interval_says() -> Result<()> {
+        // three losses of 1, then three of the mean m with the deviation 0.03: squared standard errors of 0 and of 0.0009/3. Welch's degrees
+        // of freedom are then the 2 of the second stretch, whose law of t, 1/2 + t/(2 sqrt(2 + t^2)), has the quantile
+        // 0.8 sqrt(2/0.36) = 1.8856 at level 0.8: the interval reaches 1.8856 x 0.017321 = 0.03266 to either side of m - 1
+        let turn = |flat: bool, gap: f64| -> Result<Option<Turn>> {
+            let mut plateau = Plateau::new(3, 0.05, 0.8)?;
+            plateau.go_on(flat);
+            let losses = [1.0, 1.0, 1.0, 1.0 + gap - 0.03, 1.0 + gap, 1.0 + gap + 0.03];
+            let seen = turns(&mut plateau, losses);
+            Ok(seen.last().map(|&(_, turn)| turn))
+        };
+        for sign in [1.0, -1.0] {
+            // 0.05 - 0.03266 = 0.01734 and 0.05 + 0.03266 = 0.08266
+            let begins = turn(false, sign * 0.0173)?;
+            assert!(matches!(begins, Some(Turn::Begins(on)) if (on - 1.0).abs() < 0.018));
+            assert_eq!(turn(false, sign * 0.0174)?, None);
+            assert_eq!(turn(true, sign * 0.0826)?, None);
+            let ends = turn(true, sign * 0.0827)?;
+            assert!(matches!(ends, Some(Turn::Ends(on)) if (on - 1.0).abs() > 0.082));
+        }
+        Ok(())
+    }
 }

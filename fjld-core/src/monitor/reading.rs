@@ -207,4 +207,45 @@ mod tests {
         let open = reading(Ok((1.0, Some((0.0, f64::INFINITY)))));
         assert_eq!((open.interval, open.phase), (None, Phase::Undefined));
     }
+
+    /// Draws of 4 examples, and batches of 16.
+    fn of(plug_in: f64, debiased: f64, ends: (f64, f64)) -> Reading {
+        let interval = Interval {
+            low: ends.0,
+            high: ends.1,
+            level: 0.95,
+        };
+        let sample = Sample {
+            estimates: Ok(Numbers {
+                plug_in,
+                debiased,
+                interval: Ok(interval),
+            }),
+            draws: 8,
+            size: 4,
+            exchangeable: Exchangeable::Microbatch,
+        };
+        Reading::of(3, None, sample, 16)
+    }
+
+    #[test]
+    fn the_plug_in_is_of_the_batch_size_as_c_is() {
+        let seen = of(0.75, 0.5, (0.25, 1.0));
+        assert_eq!((seen.plug_in, seen.c), (Some(3.0), Some(2.0)));
+    }
+
+    #[test]
+    fn where_the_plug_in_alone_is_beyond_the_numbers_there_is_no_c_either() {
+        let seen = of(0.5 * f64::MAX, 0.5, (0.25, 1.0));
+        assert_eq!((seen.plug_in, seen.c, seen.interval), (None, None, None));
+        let reason = seen.reason.expect("a reason");
+        assert!(reason.contains("beyond the numbers"), "{reason}");
+    }
+
+    #[test]
+    fn a_c_of_zero_has_no_noise_scale() {
+        let seen = of(0.125, 0.0, (-0.25, 0.25));
+        assert_eq!((seen.c, seen.noise_scale), (Some(0.0), None));
+        assert_eq!(seen.noise_scale_interval, None);
+    }
 }

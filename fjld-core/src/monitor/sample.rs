@@ -105,14 +105,18 @@ impl Sample {
 /// Per example. What a plug-in would take for the signal is the big batch's own norm.
 fn of_norms(norms: &TwoBatch, level: f64) -> Result<Sample> {
     let interval = norms.interval(level)?;
-    let estimates = match (norms.signal(), norms.noise(), norms.big_norm()) {
-        (Some(signal), Some(noise), Some(big)) if noise > 0.0 => Ok(Numbers {
+    let undefined = match norms.ratio() {
+        // a signal that is not positive is a C that is not, and no reason to have none
+        Ok(_) | Err(Undefined::NoSignal { .. }) => None,
+        Err(reason) => Some(reason),
+    };
+    let estimates = match (undefined, norms.signal(), norms.noise(), norms.big_norm()) {
+        (None, Some(signal), Some(noise), Some(big)) => Ok(Numbers {
             plug_in: big / noise,
             debiased: signal / noise,
             interval: interval.map_err(|reason| reason.to_string()),
         }),
-        (_, Some(estimate), _) => Err(Undefined::NoNoise { estimate }.to_string()),
-        _ => Err(Undefined::NoSteps.to_string()),
+        (reason, ..) => Err(reason.unwrap_or(Undefined::NoSteps).to_string()),
     };
     Ok(Sample {
         estimates,

@@ -201,4 +201,11 @@ mod tests {
         }
         Ok(())
     }
+
+    #[test]
+    fn gaps_whose_smallest_is_their_largest_are_all_the_same() -> Result<()> {
+        let due = steps(Schedule::adaptive(4, 4)?, 13, |_| Phase::Drift);
+        assert_eq!(due, [0, 4, 8, 12]);
+        Ok(())
+    }
 }

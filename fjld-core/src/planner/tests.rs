@@ -289,3 +289,38 @@ fn what_can_not_be_planned_is_refused_in_words() {
     assert!(refusal(&[f64::NAN; 8], d).starts_with("row 0, column 0 is NaN"));
     assert!(refusal(&[], 0).contains("the dimension is 0"));
 }
+
+#[test]
+fn a_handful_of_draws_is_planned_with_student_s_quantile_and_never_fewer_than_three() -> Result<()>
+{
+    // only the first term, 4 x 0.03/n: the deviation of three draws is 0.2. With two degrees of freedom the law of t is
+    // 1/2 + t/(2 sqrt(2 + t^2)), so that the quantile of level 0.8 is 0.8 sqrt(2/0.36) = 1.88562, and the half-width 0.37712
+    let moments = PilotMoments {
+        ratio: 1.0,
+        along_signal: 0.03,
+        concentration: 0.0,
+        tails: 0.0,
+        skew: 0.0,
+    };
+    assert_eq!(moments.draws_needed(0.3772, 0.8)?, Ok(3));
+    assert_eq!(moments.draws_needed(0.3771, 0.8)?, Ok(4));
+    // two of these would be enough, but have no interval
+    let precise = PilotMoments {
+        along_signal: 0.0,
+        ..moments
+    };
+    assert_eq!(precise.draws_needed(0.1, 0.8)?, Ok(3));
+    Ok(())
+}
+
+#[test]
+fn a_level_that_is_no_probability_between_none_and_all_is_refused() {
+    let moments = World::new(5, 0.5, false).moments();
+    for level in [0.0, 1.0, -0.1, 1.1, f64::NAN] {
+        let error = moments.draws_needed(0.1, level).expect_err("refused");
+        assert_eq!(
+            error.to_string(),
+            format!("the level of the interval is {level}; it must be strictly between 0 and 1")
+        );
+    }
+}

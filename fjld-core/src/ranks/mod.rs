@@ -57,24 +57,25 @@ impl Ranks for Alone {
     }
 }
 
-/// Refuses on every rank a number that is not the same on all, before messages of unequal length meet. `value` is at most 2^24, so that
-/// the sum of its squares over any number of ranks is exact.
+/// Refuses on every rank a number that is not the same on all, before messages of unequal length meet.
 pub(crate) fn agree(ranks: &impl Ranks, what: &'static str, value: u64) -> Result<()> {
-    // both halves apart: their squares add up exactly over 2^13 ranks
-    for half in [value & 0xff_ffff, value >> 24] {
-        let own = half as f64;
-        let mut sums = [own, own * own];
-        ranks.add(&mut sums)?;
-        // the ranks' variance, times the square of their number
-        if sums[1] * ranks.size() as f64 != sums[0] * sums[0] {
-            return Err(Error::RanksDiffer {
-                what,
-                rank: ranks.rank(),
-                value,
-            });
-        }
+    // in parts of 16 bits: over 2^19 ranks the sums are exact, and a difference of 1 on one rank is more than the rounding of their products
+    let parts = [0, 16, 32, 48].map(|shift| (value >> shift & 0xffff) as f64);
+    let mut sums = parts.map(|own| [own, own * own]);
+    ranks.add(sums.as_flattened_mut())?;
+    // the ranks' variance, times the square of their number
+    let size = ranks.size() as f64;
+    match sums
+        .iter()
+        .all(|[sum, squares]| squares * size == sum * sum)
+    {
+        true => Ok(()),
+        false => Err(Error::RanksDiffer {
+            what,
+            rank: ranks.rank(),
+            value,
+        }),
     }
-    Ok(())
 }
 
 /// The numbers that each rank gives, rank after rank; all give equally many.
@@ -108,14 +109,17 @@ mod tests {
 
     #[test]
     fn a_number_that_differs_on_one_rank_is_refused_on_all() {
-        for agreed in [0, 7, 1 << 30, (1 << 40) + 1] {
+        // the largest differences and the smallest, in every part of the number
+        for agreed in [0, 7, 1 << 30, (1 << 40) + 1, u64::MAX] {
             let said = on_threads(4, |ranks| agree(ranks, "the dimension", agreed));
             assert!(said.iter().all(std::result::Result::is_ok));
-            let said = on_threads(4, |ranks| {
-                let own = agreed + u64::from(ranks.rank() == 2);
-                agree(ranks, "the dimension", own)
-            });
-            assert!(said.iter().all(std::result::Result::is_err));
+            for bit in 0..64 {
+                let said = on_threads(3, |ranks| {
+                    let own = agreed ^ u64::from(ranks.rank() == 2) << bit;
+                    agree(ranks, "the dimension", own)
+                });
+                assert!(said.iter().all(std::result::Result::is_err), "bit {bit}");
+            }
         }
         let said = on_threads(2, |ranks| {
             agree(ranks, "the dimension", 3 + ranks.rank() as u64)
@@ -132,11 +136,21 @@ mod tests {
         for found in on_threads(3, |ranks| {
             let own = ranks.rank() as f64;
             let all = gather(ranks, &[own, 10.0 * own])?;
-            Ok::<_, Error>((all, largest(ranks, -own)?))
+            Ok::<_, Error>((all, largest(ranks, -1.0 - own)?))
         }) {
-            assert_eq!(found?, (vec![0.0, 0.0, 1.0, 10.0, 2.0, 20.0], 0.0));
+            // the largest is that of rank 0, below 0 as all are
+            assert_eq!(found?, (vec![0.0, 0.0, 1.0, 10.0, 2.0, 20.0], -1.0));
         }
         assert_eq!(gather(&Alone, &[5.0])?, [5.0]);
         Ok(())
+    }
+
+    #[test]
+    fn a_large_number_that_is_the_same_on_many_ranks_is_never_refused() {
+        // the square of 2^24 - 1 has 48 bits, so that the sum of more than 32 of them is no whole number that a 64-bit float holds
+        for agreed in [(1 << 24) - 1, (1 << 48) - 1, u64::MAX] {
+            let said = on_threads(50, |ranks| agree(ranks, "the dimension", agreed));
+            assert!(said.iter().all(std::result::Result::is_ok), "{agreed}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The log of a run: what is in it, and how a run goes on with it.
+//! The log of a run, and what is in it.
 
 use super::*;
 use fjld_core::monitor::SCHEMA;
@@ -6,24 +6,13 @@ use serde_json::Value;
 use std::fs;
 use std::path::Path;
 
-fn lines(path: &Path) -> Vec<Value> {
+pub fn lines(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).expect("the log is there");
     let parsed = text.lines().map(serde_json::from_str);
     parsed.collect::<std::result::Result<_, _>>().expect("JSON")
 }
 
-/// A log without what depends on the clock.
-fn timeless(path: &Path) -> Vec<Value> {
-    let mut lines = lines(path);
-    for line in &mut lines {
-        if let Some(line) = line.as_object_mut() {
-            line.remove("overhead");
-        }
-    }
-    lines
-}
-
-fn folder() -> tempfile::TempDir {
+pub fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder can be made")
 }
 
@@ -61,105 +50,6 @@ fn the_log_starts_with_its_schema_and_has_a_line_a_reading_and_a_line_an_event()
     Ok(())
 }
 
-/// Steps of a run that rises through one and falls again, with events.
-fn train(subject: &Subject, monitor: &mut Monitor, steps: std::ops::Range<u64>) -> Result<()> {
-    for step in steps {
-        let mean = if (10..20).contains(&step) { 1.0 } else { 0.0 };
-        subject.step(monitor, step, &rows(32, mean, step))?;
-    }
-    Ok(())
-}
-
-#[test]
-fn a_run_that_was_cut_off_goes_on_as_if_it_had_not_been() -> Result<()> {
-    let (subject, folder) = (Subject::new()?, folder());
-    let new = || -> Result<Monitor> { Monitor::new(32, Schedule::adaptive(1, 4)?) };
-    let whole = folder.path().join("whole.jsonl");
-    train(&subject, &mut new()?.create(&whole)?, 0..30)?;
-
-    let cut = folder.path().join("cut.jsonl");
-    train(&subject, &mut new()?.create(&cut)?, 0..17)?;
-    // the program died in the middle of a line, and its last checkpoint is of step 12
-    let mut torn = fs::read(&cut).expect("the log is there");
-    torn.extend(br#"{"kind":"reading","step":17,"lo"#);
-    fs::write(&cut, torn).expect("it can be written");
-    let mut monitor = new()?.resume(&cut, 12)?;
-    let resumed = monitor.resumed().expect("it went on").clone();
-    assert_eq!(resumed.torn, 31);
-    assert!(resumed.readings > 0 && resumed.dropped > 0, "{resumed:?}");
-    train(&subject, &mut monitor, 12..30)?;
-    assert_eq!(timeless(&cut), timeless(&whole));
-    Ok(())
-}
-
-#[test]
-fn a_log_that_is_nothing_but_a_torn_line_or_is_not_there_is_begun() -> Result<()> {
-    let folder = folder();
-    for text in [None, Some("{\"kind\":\"sta")] {
-        let path = folder.path().join("run.jsonl");
-        if let Some(text) = text {
-            fs::write(&path, text).expect("it can be written");
-        }
-        Monitor::new(8, Schedule::every(1)?)?.resume(&path, 0)?;
-        assert_eq!(lines(&path).len(), 1);
-        fs::remove_file(&path).expect("it is there");
-    }
-    Ok(())
-}
-
-#[test]
-fn a_log_that_can_not_be_gone_on_with_is_refused_and_left_as_it_is() -> Result<()> {
-    let folder = folder();
-    let path = folder.path().join("run.jsonl");
-    let monitor = || -> Result<Monitor> { Monitor::new(8, Schedule::every(1)?) };
-    monitor()?.create(&path)?;
-    let before = fs::read(&path).expect("the log is there");
-    let refused = |made: Result<Monitor>, expected: &str| {
-        let error = made.expect_err("refused").to_string();
-        assert!(error.contains(expected), "{error}");
-        assert_eq!(fs::read(&path).expect("the log is there"), before);
-    };
-    refused(monitor()?.create(&path), "there is a run in it already");
-    refused(
-        Monitor::new(16, Schedule::every(1)?)?.resume(&path, 5),
-        "line 1: this run has the batch size 8, and is to go on with 16; they must be the same",
-    );
-    refused(monitor()?.level(0.9)?.resume(&path, 5), "the level 0.95");
-    refused(
-        Monitor::new(8, Schedule::every(2)?)?.resume(&path, 5),
-        "the schedule every 1 steps",
-    );
-    refused(
-        monitor()?.plateau(9, 0.1)?.resume(&path, 5),
-        "plateaus by 200 steps",
-    );
-
-    let strange = folder.path().join("strange.jsonl");
-    for (text, expected) in [
-        ("loss,step\n", "line 1: not of fjld-monitor/1"),
-        (
-            "{\"kind\":\"event\",\"step\":1,\"event\":\"plateau\"}\n",
-            "the first line does not start",
-        ),
-    ] {
-        fs::write(&strange, text).expect("it can be written");
-        let error = monitor()?
-            .resume(&strange, 5)
-            .expect_err("refused")
-            .to_string();
-        assert!(error.contains(expected), "{error}");
-    }
-    let nowhere = monitor()?
-        .create("/dev/null/run.jsonl")
-        .expect_err("no folder");
-    assert!(
-        nowhere
-            .to_string()
-            .contains("/dev/null/run.jsonl could not be written")
-    );
-    Ok(())
-}
-
 #[test]
 fn a_loss_that_stops_to_fall_is_a_plateau_in_the_log() -> Result<()> {
     let (folder, mut steps) = (folder(), Vec::new());
@@ -183,4 +73,75 @@ fn a_loss_that_stops_to_fall_is_a_plateau_in_the_log() -> Result<()> {
         .find(|line| line["event"] == "plateau");
     assert_eq!(logged.expect("it is logged")["step"], *step);
     Ok(())
+}
+
+#[test]
+fn the_first_line_has_every_setting_that_a_run_must_go_on_with() -> Result<()> {
+    let folder = folder();
+    let path = folder.path().join("run.jsonl");
+    let monitor = Monitor::new(16, Schedule::adaptive(2, 40)?)?.level(0.9)?;
+    monitor.plateau(30, 0.125)?.create(&path)?;
+    let expected = serde_json::json!({
+        "kind": "start", "schema": SCHEMA, "batch_size": 16, "level": 0.9, "schedule": "adaptive, 2 to 40 steps apart",
+        "plateau_steps": 30, "plateau_share": 0.125,
+    });
+    assert_eq!(lines(&path), [expected]);
+    Ok(())
+}
+
+#[test]
+fn transitions_are_logged_with_the_way_in_which_the_interval_left_one() -> Result<()> {
+    let folder = folder();
+    let path = folder.path().join("run.jsonl");
+    let mut monitor = Monitor::new(16, Schedule::every(1)?)?.create(&path)?;
+    // draws of mean m and variance 10/9: C is 0.9 m^2 - 1/10, far on either side of 1
+    for (step, mean) in [(0, 0.1), (1, 10.0), (2, 0.1)] {
+        let mut window = Window::new(1, 10)?;
+        for draw in 0..10 {
+            window.push(&[mean + if draw % 2 == 0 { 1.0 } else { -1.0 }])?;
+        }
+        monitor.observe(step, None, Source::Window(&window, 16))?;
+    }
+    let logged = lines(&path);
+    let events = logged.iter().filter(|line| line["kind"] == "event");
+    let said: Vec<_> = events
+        .map(|line| (&line["step"], &line["event"], &line["direction"]))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (&1.into(), &"transition".into(), &"up".into()),
+            (&2.into(), &"transition".into(), &"down".into())
+        ]
+    );
+    Ok(())
+}
+
+#[test]
+fn an_event_says_in_words_at_which_step_it_was_and_what() {
+    let said = |what| Event { step: 7, what }.to_string();
+    assert_eq!(
+        said(What::Transition(Direction::Up)),
+        "step 7: the interval of C left 1 upward"
+    );
+    assert_eq!(
+        said(What::Transition(Direction::Down)),
+        "step 7: the interval of C left 1 downward"
+    );
+    assert_eq!(
+        said(What::Plateau(0.25)),
+        "step 7: the loss is on a plateau, 0.2500"
+    );
+    assert_eq!(
+        said(What::PlateauOver(0.125)),
+        "step 7: the loss has left its plateau, 0.1250"
+    );
+    assert_eq!(
+        said(What::Undefined("two draws".into())),
+        "step 7: C or its interval is undefined: two draws"
+    );
+    assert_eq!(
+        said(What::NotFinite("the loss is NaN".into())),
+        "step 7: the loss is NaN"
+    );
 }

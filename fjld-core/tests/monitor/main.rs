@@ -1,6 +1,8 @@
 //! A monitor in a training loop, its log, and what it does when there is nothing to measure.
 
 mod log;
+mod norms;
+mod resume;
 mod undefined;
 
 use approx::assert_relative_eq;
@@ -221,7 +223,10 @@ fn settings_that_can_not_be_are_refused_with_their_value() -> Result<()> {
         "the batch size is 0; it must be at least 1"
     );
     let monitor = || Monitor::new(8, schedule);
-    assert!(refused(monitor()?.level(1.0)).contains("is 1; it must be strictly between 0 and 1"));
+    for level in [0.0, 1.0, -0.5, f64::NAN] {
+        let said = format!("is {level}; it must be strictly between 0 and 1");
+        assert!(refused(monitor()?.level(level)).contains(&said));
+    }
     assert!(refused(monitor()?.microbatches(2)).contains("is 2; it must be at least 3"));
     assert!(refused(monitor()?.plateau(1, 0.1)).contains("is 1; it must be at least 2"));
     Ok(())

@@ -55,6 +55,21 @@ fn a_gradient_that_is_no_number_beside_a_finite_loss_is_an_event() -> Result<()>
 }
 
 #[test]
+fn a_gradient_too_large_for_its_square_is_an_error_that_says_so_and_no_event() -> Result<()> {
+    // every entry is a number, their sum, 2e308, is none
+    let w = Var::zeros(20, DType::F64, &Device::Cpu)?;
+    let parameters = [("w".to_owned(), w.clone())];
+    let mut monitor = Monitor::new(3, Schedule::every(1)?)?.microbatches(3)?;
+    let error = monitor.step(0, 3, &parameters, |_| (w.as_tensor() * 1e307)?.sum_all());
+    let error = error.expect_err("1e614 is no number").to_string();
+    assert!(
+        error.contains("every entry must be at most 3e144"),
+        "{error}"
+    );
+    Ok(())
+}
+
+#[test]
 fn a_single_example_two_and_equal_ones_are_undefined_each_with_its_reason() -> Result<()> {
     let subject = Subject::new()?;
     let mut monitor = Monitor::new(8, Schedule::every(1)?)?;
