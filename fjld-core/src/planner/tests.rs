@@ -291,8 +291,7 @@ fn what_can_not_be_planned_is_refused_in_words() {
 }
 
 #[test]
-fn a_handful_of_draws_is_planned_with_student_s_quantile_and_never_fewer_than_three() -> Result<()>
-{
+fn a_handful_of_draws_is_planned_with_students_quantile_and_never_fewer_than_three() -> Result<()> {
     // only the first term, 4 x 0.03/n: the deviation of three draws is 0.2. With two degrees of freedom the law of t is
     // 1/2 + t/(2 sqrt(2 + t^2)), so that the quantile of level 0.8 is 0.8 sqrt(2/0.36) = 1.88562, and the half-width 0.37712
     let moments = PilotMoments {
