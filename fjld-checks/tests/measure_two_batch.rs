@@ -125,6 +125,21 @@ fn steps_without_noise_or_signal_are_a_result_with_its_reason() {
 }
 
 #[test]
+fn norms_that_differ_by_rounding_alone_show_no_noise() {
+    // 1 + 2^-52 over 1: their difference is the last bit of a sum, not a variance
+    let apart = CSV
+        .replace(",5.25,2.0", ",1.0000000000000002,1.0")
+        .replace(",5.0,2.125", ",1.0000000000000002,1.0")
+        .replace(",4.75,1.875", ",1.0000000000000002,1.0")
+        .replace(",5.0,2.0", ",1.0000000000000002,1.0");
+    let found = json(&apart);
+    assert!(found["noise"].as_f64().expect("a number") > 0.0);
+    assert!(found["ratio"]["debiased"].is_null(), "{found}");
+    let reason = &found["reasons"]["ratio.debiased"];
+    assert_eq!(reason, &found["reasons"]["noise_scale"]);
+}
+
+#[test]
 fn a_log_that_is_none_is_refused_in_one_sentence_that_names_the_line() {
     let dir = folder();
     let header = "small_batch,big_batch,small_norm2,big_norm2\n";

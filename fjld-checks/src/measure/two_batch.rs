@@ -197,10 +197,8 @@ impl NormMeasurement {
             high: at_big(i.high),
             level,
         });
-        let debiased = match (norms.signal(), norms.noise()) {
-            (Some(signal), Some(noise)) if noise > 0.0 => Ok(at_big(signal / noise)),
-            _ => Err(norms.ratio().err().map_or(String::new(), |e| e.to_string())),
-        };
+        let debiased = norms.debiased().map(at_big);
+        let debiased = debiased.map_err(|reason| reason.to_string());
         let scale_interval = interval.as_ref().map_err(Clone::clone).and_then(|i| {
             let i = i.reciprocal(1.0);
             i.ok_or_else(|| "the interval of C reaches 0, and its reciprocal has no bound".into())

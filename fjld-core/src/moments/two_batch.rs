@@ -219,14 +219,22 @@ impl TwoBatch {
     /// # Errors
     /// Where either mean is not positive, or there is none.
     pub fn ratio(&self) -> std::result::Result<f64, Undefined> {
+        match (self.debiased()?, self.signal()) {
+            (_, Some(estimate)) if estimate <= 0.0 => Err(Undefined::NoSignal { estimate }),
+            (ratio, _) => Ok(ratio),
+        }
+    }
+
+    /// [`TwoBatch::ratio`] also where the estimate of `|G|^2` is not positive, as debiased ones may be.
+    ///
+    /// # Errors
+    /// Where the noise is not positive beyond rounding, or there are no steps.
+    pub fn debiased(&self) -> std::result::Result<f64, Undefined> {
         let (Some(signal), Some(noise)) = (self.signal(), self.noise()) else {
             return Err(Undefined::NoSteps);
         };
         if self.small_norm - self.big_norm <= ROUNDINGS * self.small_norm {
             return Err(Undefined::NoNoise { estimate: noise });
-        }
-        if signal <= 0.0 {
-            return Err(Undefined::NoSignal { estimate: signal });
         }
         Ok(signal / noise)
     }

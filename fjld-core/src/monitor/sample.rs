@@ -105,18 +105,13 @@ impl Sample {
 /// Per example. What a plug-in would take for the signal is the big batch's own norm.
 fn of_norms(norms: &TwoBatch, level: f64) -> Result<Sample> {
     let interval = norms.interval(level)?;
-    let undefined = match norms.ratio() {
-        // a signal that is not positive is a C that is not, and no reason to have none
-        Ok(_) | Err(Undefined::NoSignal { .. }) => None,
-        Err(reason) => Some(reason),
-    };
-    let estimates = match (undefined, norms.signal(), norms.noise(), norms.big_norm()) {
-        (None, Some(signal), Some(noise), Some(big)) => Ok(Numbers {
+    let estimates = match (norms.debiased(), norms.noise(), norms.big_norm()) {
+        (Ok(debiased), Some(noise), Some(big)) => Ok(Numbers {
             plug_in: big / noise,
-            debiased: signal / noise,
+            debiased,
             interval: interval.map_err(|reason| reason.to_string()),
         }),
-        (reason, ..) => Err(reason.unwrap_or(Undefined::NoSteps).to_string()),
+        (known, ..) => Err(known.err().unwrap_or(Undefined::NoSteps).to_string()),
     };
     Ok(Sample {
         estimates,
