@@ -236,4 +236,18 @@ mod tests {
         let saddle = Descent::of(&[1.0], one.as_ref(), mat![[-1.0]].as_ref());
         assert_eq!(saddle.expect("finite").best_step(), None);
     }
+
+    #[test]
+    fn where_the_curvatures_met_cancel_longer_is_always_better_and_no_step_the_best() -> Result<()>
+    {
+        // up along the gradient (1, 0) as much as down along the noise: mu'H mu + Tr(H D) = 1 - 1
+        let saddle = mat![[1.0, 0.0], [0.0, -1.0]];
+        let across = mat![[0.0, 0.0], [0.0, 1.0]];
+        let descent = Descent::of(&[1.0, 0.0], across.as_ref(), saddle.as_ref())?;
+        assert_eq!(descent.best_step(), None);
+        for eta in [0.5, 1.0, 1e6] {
+            assert_eq!(descent.expected_change(eta), -eta);
+        }
+        Ok(())
+    }
 }

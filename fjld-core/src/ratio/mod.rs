@@ -79,7 +79,7 @@ pub enum Undefined {
     /// There has to be a variance after a sample is left out.
     #[error("an interval needs at least 3 samples; there are {samples}")]
     TooFewForInterval {
-        /// The number of samples.
+        /// The number of samples, or of the blocks that are left of them.
         samples: u64,
     },
     /// Leaving out one sample takes all noise away.
@@ -331,6 +331,16 @@ mod tests {
         let (small, large) = (of(2f64.powi(-300))?, of(2f64.powi(300))?);
         assert_eq!(small.plug_in, large.plug_in);
         assert_eq!(small.interval, large.interval);
+        Ok(())
+    }
+
+    #[test]
+    fn the_phase_of_samples_is_that_of_their_interval() -> Result<()> {
+        // a mean of ten standard deviations, and one of none: C is about 100 and 0, known to a few parts of 40 samples
+        for (mean, phase) in [(10.0, Phase::Drift), (0.0, Phase::Diffusive)] {
+            let rows: Vec<[f64; 1]> = (0..40).map(|i| [mean + f64::from(i % 2 * 2 - 1)]).collect();
+            assert_eq!(Ratio::estimate(&moments_of(&rows), 0.95)?.phase(), phase);
+        }
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ mod curvature;
 mod effective_rank;
 mod exact;
 mod geometry;
+mod interval;
 mod moments;
 mod ratio;
 mod two_batch;
