@@ -99,7 +99,8 @@ impl Summary {
     pub fn spread(&self) -> Spread {
         let n = self.samples as f64;
         let count = self.blocks.len() as f64;
-        let scatter = self.noise * (n - 1.0);
+        let freedom = n - 1.0;
+        let scatter = self.noise * freedom;
         let along: Vec<f64> = self
             .blocks
             .iter()
@@ -112,7 +113,7 @@ impl Summary {
             .map(|block| {
                 let left = n - block.count as f64;
                 let left_scatter = scatter - block.scatter - block.squared / left;
-                ((n - 1.0) / (left - 1.0) * left_scatter / scatter).ln()
+                (freedom / (left - 1.0) * left_scatter / scatter).ln()
             })
             .collect();
         let (along, excess) = (centred(along), centred(excess));
@@ -130,7 +131,7 @@ impl Summary {
         } else {
             0.0
         };
-        let gaussian = 2.0 * self.concentration / (n - 1.0);
+        let gaussian = 2.0 * self.concentration / freedom;
         Spread {
             along_mean,
             concentration: self.concentration,

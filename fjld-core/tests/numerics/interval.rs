@@ -5,7 +5,7 @@ use approx::assert_relative_eq;
 use candle_core::{DType, Device, Tensor};
 use fjld_core::moments::Deviation;
 use fjld_core::moments::effective_rank::effective_rank;
-use fjld_core::ranks::on_threads;
+use fjld_core::ranks::{Ranks, on_threads};
 use fjld_core::ratio::{Spread, Summary};
 use fjld_core::{Moments, Undefined};
 
