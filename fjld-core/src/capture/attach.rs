@@ -132,3 +132,6 @@ impl CustomOp2 for Node {
         Ok(((self.backward)(upstream, self.input_wanted)?, None))
     }
 }
+
+#[cfg(all(test, not(feature = "cuda")))]
+mod tests;

@@ -273,4 +273,41 @@ mod tests {
         }
         Ok(())
     }
+
+    #[test]
+    fn a_position_mixes_the_values_before_it_by_the_softmax_of_its_scores() -> Result<()> {
+        let (n, positions, heads, each) = (2, 5, 3, 4);
+        let qkv = draws((n, positions, 3 * heads * each))?;
+        let mixed = causal_attention(&qkv, heads)?.to_vec3::<f64>()?;
+        for (qkv, mixed) in qkv.to_vec3::<f64>()?.iter().zip(&mixed) {
+            for (head, t) in (0..heads).flat_map(|head| (0..positions).map(move |t| (head, t))) {
+                // which: queries, keys or values
+                let part =
+                    |which: usize, t: usize| &qkv[t][(which * heads + head) * each..][..each];
+                let score = |s: usize| {
+                    let product: f64 = part(0, t).iter().zip(part(1, s)).map(|(q, k)| q * k).sum();
+                    (product / (each as f64).sqrt()).exp()
+                };
+                let total: f64 = (0..=t).map(score).sum();
+                for k in 0..each {
+                    let expected: f64 = (0..=t).map(|s| score(s) / total * part(2, s)[k]).sum();
+                    let got = mixed[t][head * each + k];
+                    // a dozen roundings of numbers of a few units
+                    assert!((got - expected).abs() < 1e-14, "{got} against {expected}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn half_precision_goes_by_candles_operations() -> Result<()> {
+        let qkv = draws((2, 5, 36))?;
+        let half = causal_attention(&qkv.to_dtype(DType::F16)?, 3)?;
+        assert_eq!(half.dtype(), DType::F16);
+        let gap = (half.to_dtype(DType::F64)? - causal_attention(&qkv, 3)?)?;
+        // scores, weights and values of a few units, each rounded by 5e-4
+        assert!(gap.abs()?.max_all()?.to_scalar::<f64>()? < 1e-2, "{gap}");
+        Ok(())
+    }
 }

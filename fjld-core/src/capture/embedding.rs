@@ -155,14 +155,7 @@ fn added(rows: &Tensor, places: &[usize], size: usize) -> Result<Tensor> {
     let (n, m, width) = rows.dims3()?;
     let device = rows.device();
     if !device.is_cpu() && n * m * size <= MARKS {
-        // candle's `index_add` on a GPU adds one row after the other
-        let places: Vec<u32> = places.iter().map(|&place| place as u32).collect();
-        let places = Tensor::from_vec(places, (n, 1, m), device)?;
-        let all = Tensor::arange(0u32, size as u32, device)?.reshape((1, size, 1))?;
-        let marks = places.broadcast_eq(&all)?.to_dtype(rows.dtype())?;
-        return marks
-            .matmul(&rows.contiguous()?)?
-            .reshape((n * size, width));
+        return added_by_marks(rows, places, size);
     }
     let places = places.iter().enumerate();
     let places: Vec<i64> = places
@@ -171,6 +164,19 @@ fn added(rows: &Tensor, places: &[usize], size: usize) -> Result<Tensor> {
     let zeros = Tensor::zeros((n * size, width), rows.dtype(), device)?;
     let flat = rows.reshape((n * m, width))?.contiguous()?;
     zeros.index_add(&Tensor::new(places, device)?, &flat, 0)
+}
+
+/// [`added`] as a product: candle's `index_add` on a GPU adds one row after the other.
+fn added_by_marks(rows: &Tensor, places: &[usize], size: usize) -> Result<Tensor> {
+    let (n, m, width) = rows.dims3()?;
+    let device = rows.device();
+    let places: Vec<u32> = places.iter().map(|&place| place as u32).collect();
+    let places = Tensor::from_vec(places, (n, 1, m), device)?;
+    let all = Tensor::arange(0u32, size as u32, device)?.reshape((1, size, 1))?;
+    let marks = places.broadcast_eq(&all)?.to_dtype(rows.dtype())?;
+    marks
+        .matmul(&rows.contiguous()?)?
+        .reshape((n * size, width))
 }
 
 impl PerExample for Scatter {
@@ -216,3 +222,6 @@ impl PerExample for Scatter {
         self.touched.dim(0)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,7 @@ pub(super) fn softmax<T: Number>(row: &mut [T], scale: T, weight: T) -> (T, T) {
 
 #[cfg(test)]
 mod tests {
-    use super::exp;
+    use super::{exp, softmax};
 
     #[test]
     fn single_precision_keeps_its_digits_over_the_whole_range() {
@@ -84,5 +84,25 @@ mod tests {
         let denormal = f64::from(exp(-95.0));
         // one unit of the smallest numbers
         assert!((denormal - (-95f64).exp()).abs() <= 1.5e-45, "{denormal:e}");
+    }
+
+    #[test]
+    fn a_softmax_of_large_numbers_is_that_of_their_differences() {
+        // 1000, 1002, 1004, 1006, ... in some order, the largest neither first nor last nor in the last of the lanes; exp(1000) is infinite
+        let row: Vec<f64> = (0..21)
+            .map(|k| 1000.0 + 0.25 * f64::from(8 * k % 21))
+            .collect();
+        let (scale, weight) = (2.0, 3.0);
+        let mut shares = row.clone();
+        let (largest, total) = softmax(&mut shares, scale, weight);
+        assert_eq!(largest, 1005.0);
+        // exp(-1/2 j) for j = 0 to 20
+        let geometric = (1.0 - (-10.5f64).exp()) / (1.0 - (-0.5f64).exp());
+        // 21 roundings at the most
+        assert!((total / geometric - 1.0).abs() < 21.0 * f64::EPSILON);
+        for (share, x) in shares.iter().zip(&row) {
+            let expected = weight * (scale * (x - 1005.0)).exp() / geometric;
+            assert!((share / expected - 1.0).abs() < 1e-14, "{share} of {x}");
+        }
     }
 }

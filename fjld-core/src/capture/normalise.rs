@@ -158,3 +158,6 @@ pub(super) fn attach_on_host(
         )
     })
 }
+
+#[cfg(test)]
+mod tests;

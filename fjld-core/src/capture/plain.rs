@@ -221,4 +221,18 @@ mod tests {
         );
         Ok(())
     }
+
+    #[test]
+    fn only_a_ratio_above_one_is_convergent() -> Result<()> {
+        let model = Regression::new()?;
+        // residuals 1/2 at x: gradients (x, 1). At 2 and 0 the mean (1, 1) has the square 2, and the variance of 2 and 0 is 2; at 2 and 1
+        // they are 13/4 and 1/2
+        for (second, ratio, convergent) in [(0.0, 1.0, false), (1.0, 6.5, true)] {
+            let data = [2.0, second].map(|x| example(x, x + 0.5));
+            let reading = compute_c_alpha(&model, data, 2)?;
+            assert_eq!(reading.c_alpha, Some(ratio));
+            assert_eq!(reading.is_convergent, convergent, "at {ratio}");
+        }
+        Ok(())
+    }
 }

@@ -99,8 +99,7 @@ pub(crate) fn squares(x: &Tensor) -> Result<PerDraw> {
 pub(crate) fn products(x: &Tensor, y: &Tensor) -> Result<PerDraw> {
     let rows = x.dim(0)?;
     if !x.device().is_cpu() {
-        let wide = |t: &Tensor| t.reshape((rows, ()))?.to_dtype(DType::F64);
-        return Ok(PerDraw::Device((wide(x)? * wide(y)?)?.sum(1)?));
+        return products_in_place(x, y);
     }
     let (x, y) = (x.contiguous()?, y.contiguous()?);
     let ((xs, x_layout), (ys, y_layout)) = (x.storage_and_layout(), y.storage_and_layout());
@@ -121,6 +120,12 @@ pub(crate) fn products(x: &Tensor, y: &Tensor) -> Result<PerDraw> {
             y.dtype()
         ))),
     }
+}
+
+/// [`products`] where the tensors lie, on any device.
+fn products_in_place(x: &Tensor, y: &Tensor) -> Result<PerDraw> {
+    let wide = |t: &Tensor| t.reshape((t.dim(0)?, ()))?.to_dtype(DType::F64);
+    Ok(PerDraw::Device((wide(x)? * wide(y)?)?.sum(1)?))
 }
 
 fn row_products<T: Copy + Into<f64> + Sync>(
@@ -191,6 +196,47 @@ mod tests {
         let product = there(&[2.0, 3.0])?.times(there(&[5.0, 7.0])?)?;
         assert_eq!(product.clone().on_host()?, [10.0, 21.0]);
         assert_eq!(product.plus(here(&[1.0, 1.0]))?.on_host()?, [11.0, 22.0]);
+        Ok(())
+    }
+
+    #[test]
+    fn numbers_that_are_all_on_a_device_stay_there() -> Result<()> {
+        let there = |numbers: &[f64]| Tensor::new(numbers, &Device::Cpu).map(PerDraw::Device);
+        let joined = PerDraw::joined(vec![there(&[1.0])?, there(&[2.0, 3.0])?])?;
+        let sum = there(&[2.0, 3.0])?.plus(there(&[5.0, 7.0])?)?;
+        // a copy would wait for the device
+        assert!(joined.device().is_some() && sum.device().is_some());
+        assert_eq!(joined.on_host()?, [1.0, 2.0, 3.0]);
+        assert_eq!(sum.on_host()?, [7.0, 10.0]);
+        Ok(())
+    }
+
+    #[test]
+    fn no_parts_join_to_no_numbers() -> Result<()> {
+        assert!(PerDraw::joined(Vec::new())?.on_host()?.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn products_are_the_same_where_the_tensors_lie() -> Result<()> {
+        // 5 + 12 and 21 + 32, and what `f32` would lose of (2^12 + 1)^2 + 1 = 2^24 + 2^13 + 2
+        let odd = 4097f32;
+        let x = Tensor::new(&[[1f32, 2.], [3., 4.], [odd, 1.]], &Device::Cpu)?;
+        let y = Tensor::new(&[[5f32, 6.], [7., 8.], [odd, 1.]], &Device::Cpu)?;
+        for by in [products, products_in_place] {
+            assert_eq!(by(&x, &y)?.on_host()?, [17.0, 53.0, 16_785_410.0]);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn products_of_two_types_are_refused() -> Result<()> {
+        let x = Tensor::ones((2, 3), DType::F32, &Device::Cpu)?;
+        let error = products(&x, &x.to_dtype(DType::F64)?).expect_err("one of them must be cast");
+        assert_eq!(
+            error.to_string(),
+            "sums of products need two tensors of type f32 or two of type f64; got F32 and F64"
+        );
         Ok(())
     }
 }

@@ -263,12 +263,12 @@ impl Unfolding {
         Tensor::from_vec(images, self.images(), patches.device())
     }
 
-    /// Height and width of a padded image in which every tap finds `stride` pixels for each position.
+    /// Height and width of a padded image in which every tap finds `stride` pixels for each position. That is at least the image with
+    /// both its borders, as one more step would lead out of it.
     fn strided(&self) -> [usize; 2] {
         [0, 1].map(|axis| {
             let last = self.window.dilation * (self.window.kernel[axis] - 1);
-            let reach = last + self.output[axis] * self.window.stride;
-            reach.max(self.image[axis] + self.window.padding[axis])
+            last + self.output[axis] * self.window.stride
         })
     }
 

@@ -80,3 +80,86 @@ fn the_gradients_alone_are_those_of_the_capture() -> Result<()> {
     }
     Ok(())
 }
+
+/// Numbers of `f(x)`, and of the gradient of `sum w f(x)` in `x`.
+fn values_and_slopes(
+    f: fn(&Tensor) -> candle_core::Result<Tensor>,
+    x: &Tensor,
+    w: &Tensor,
+) -> candle_core::Result<[Vec<f64>; 2]> {
+    let x = Var::from_tensor(x)?;
+    let value = f(&x)?;
+    let store = (&value * w)?.sum_all()?.backward()?;
+    let slope = store.get(&x).expect("the sum depends on it");
+    let flat = |x: &Tensor| x.flatten_all()?.to_vec1::<f64>();
+    Ok([flat(&value)?, flat(slope)?])
+}
+
+fn assert_close(got: &[f64], expected: &[f64]) {
+    assert_eq!(got.len(), expected.len());
+    for (at, (got, expected)) in got.iter().zip(expected).enumerate() {
+        // a dozen roundings of numbers of a few units
+        assert!(
+            (got - expected).abs() < 1e-14,
+            "{got} against {expected} at {at}"
+        );
+    }
+}
+
+#[test]
+fn activations_of_more_numbers_than_a_task_takes_are_their_formulas() -> Result<()> {
+    // two tasks of 2^14 numbers and a rest; no task ends with a row of 5 by itself
+    let (rows, width) = (7001, 5);
+    let (_, mut generator) = seeded("many numbers");
+    let x = normal(&mut generator, &[rows, width])?;
+    let w = normal(&mut generator, &[rows, width])?;
+    let (xs, ws) = (x.to_vec2::<f64>()?, w.to_vec2::<f64>()?);
+
+    let [values, slopes] = inside(|| values_and_slopes(relu, &x, &w))?;
+    let both = || xs.iter().flatten().zip(ws.iter().flatten());
+    let expected: Vec<f64> = both().map(|(x, _)| x.max(0.0)).collect();
+    assert_close(&values, &expected);
+    let expected: Vec<f64> = both()
+        .map(|(&x, &w)| if x > 0.0 { w } else { 0.0 })
+        .collect();
+    assert_close(&slopes, &expected);
+
+    let [values, slopes] = inside(|| values_and_slopes(gelu, &x, &w))?;
+    let expected = values_and_slopes(gelu_by_formula, &x, &w)?;
+    assert_close(&values, &expected[0]);
+    assert_close(&slopes, &expected[1]);
+
+    let [values, slopes] = inside(|| values_and_slopes(softmax_last_dim, &x, &w))?;
+    let (mut shares, mut pulled) = (Vec::new(), Vec::new());
+    for (x, w) in xs.iter().zip(&ws) {
+        let total: f64 = x.iter().map(|x| x.exp()).sum();
+        let own: Vec<f64> = x.iter().map(|x| x.exp() / total).collect();
+        // dy_j/dx_k = y_j ([j = k] - y_k)
+        let mean: f64 = own.iter().zip(w).map(|(y, w)| y * w).sum();
+        pulled.extend(own.iter().zip(w).map(|(y, w)| y * (w - mean)));
+        shares.extend(own);
+    }
+    assert_close(&values, &shares);
+    assert_close(&slopes, &pulled);
+    Ok(())
+}
+
+#[test]
+fn half_precision_is_left_to_candle_inside_a_capture_and_outside() -> Result<()> {
+    type Activation = fn(&Tensor) -> candle_core::Result<Tensor>;
+    let pairs: [(Activation, Activation); 3] = [
+        (relu, |x| x.relu()),
+        (gelu, |x| x.gelu()),
+        (softmax_last_dim, |x| candle_nn::ops::softmax(x, 1)),
+    ];
+    let (_, mut generator) = seeded("half precision");
+    let x = normal(&mut generator, &[3, 5])?.to_dtype(DType::F16)?;
+    for (own, candles) in pairs {
+        let expected = candles(&x)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+        for got in [own(&x)?, inside(|| own(&x))?] {
+            assert_eq!(got.dtype(), DType::F16);
+            assert_eq!(got.to_dtype(DType::F64)?.to_vec2::<f64>()?, expected);
+        }
+    }
+    Ok(())
+}

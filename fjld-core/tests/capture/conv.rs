@@ -282,3 +282,27 @@ fn what_a_convolution_can_not_measure_is_refused() -> Result<()> {
     assert!(error.contains("stride: 0"), "{error}");
     Ok(())
 }
+
+#[test]
+fn a_window_of_two_sides_is_differentiated_outside_a_capture() -> Result<()> {
+    // 3 by 2 taps in steps of 3 on 3 by 4 pixels: one position, with two columns left over and no row
+    let weight = Var::from_tensor(&Tensor::new(
+        &[[[[1f64, 2.], [3., 4.], [5., 6.]]]],
+        &Device::Cpu,
+    )?)?;
+    let config = Conv2dConfig {
+        stride: 3,
+        ..Conv2dConfig::default()
+    };
+    let layer = Conv2d::new(weight.as_tensor().clone(), None, config);
+    let x = Tensor::arange(0f64, 12., &Device::Cpu)?.reshape((1, 1, 3, 4))?;
+    let z = layer.forward(&x)?.sum_all()?;
+    // 0 1, 4 5 and 8 9 lie under it
+    let expected = 1. * 2. + 4. * 3. + 5. * 4. + 8. * 5. + 9. * 6.;
+    assert_eq!(z.to_scalar::<f64>()?, expected);
+    let store = z.backward()?;
+    let slope = store.get(&weight).expect("the sum depends on it");
+    let slope = slope.flatten_all()?.to_vec1::<f64>()?;
+    assert_eq!(slope, [0., 1., 4., 5., 8., 9.]);
+    Ok(())
+}

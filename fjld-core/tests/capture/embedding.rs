@@ -194,3 +194,12 @@ fn a_frozen_embedding_is_left_out() -> Result<()> {
     }
     .assert_routes_agree()
 }
+
+#[test]
+fn an_embedding_knows_the_length_of_its_rows() -> Result<()> {
+    let (vars, _) = seeded("length");
+    let table = embedding(5, 3, vars.builder(DType::F64, &Device::Cpu))?;
+    assert_eq!(table.hidden_size(), 3);
+    assert_eq!(table.embeddings().dims(), [5, 3]);
+    Ok(())
+}

@@ -69,6 +69,8 @@ fn a_layer_called_twice_in_one_forward_adds_both_uses_before_squaring() -> Resul
     assert_eq!(pairs.len(), 1);
     assert_eq!(pairs[0].layer, "shared");
     assert_eq!(pairs[0].inputs.dims(), [5, 6, 4]);
+    // without a mask all of them count, and none is made up
+    assert!(pairs[0].counted.is_none());
     Ok(())
 }
 

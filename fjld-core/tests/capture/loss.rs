@@ -174,3 +174,52 @@ fn targets_that_do_not_fit_are_refused_with_their_value() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn a_loss_is_its_formula_inside_a_capture_and_outside() -> Result<()> {
+    let (_, mut generator) = seeded("formula");
+    // logits far from 0, of which no exponential is finite
+    let logits = (normal(&mut generator, &[3, 3, 3])? + 1000.0)?;
+    let (z, y) = (logits.to_vec3::<f64>()?, targets()?.to_vec2::<u32>()?);
+    for over in [OverTargets::Sum, OverTargets::Mean] {
+        let own = || cross_entropy(&logits, &targets()?, Some(PAD), over);
+        for losses in [own()?, inside(own)?] {
+            let losses = losses.to_vec1::<f64>()?;
+            for ((loss, z), y) in losses.iter().zip(&z).zip(&y) {
+                let counted: Vec<f64> = z
+                    .iter()
+                    .zip(y)
+                    .filter(|&(_, &y)| y != PAD)
+                    .map(|(z, &y)| {
+                        z.iter()
+                            .map(|k| (k - z[y as usize]).exp())
+                            .sum::<f64>()
+                            .ln()
+                    })
+                    .collect();
+                let sum: f64 = counted.iter().sum();
+                let expected = match over {
+                    OverTargets::Sum => sum,
+                    OverTargets::Mean => sum / counted.len().max(1) as f64,
+                };
+                // candle's logarithm is taken off a logit of 1000, and rounded with it
+                assert!((loss - expected).abs() < 1e-12, "{loss} against {expected}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn examples_without_targets_cost_nothing_and_no_examples_have_no_losses() -> Result<()> {
+    for (shape, expected) in [([2, 0, 3], vec![0.0, 0.0]), ([0, 2, 3], vec![])] {
+        let logits = Tensor::zeros(&shape[..], DType::F64, &Device::Cpu)?;
+        let targets = Tensor::zeros(&shape[..2], DType::U32, &Device::Cpu)?;
+        for over in [OverTargets::Sum, OverTargets::Mean] {
+            let own = || cross_entropy(&logits, &targets, None, over)?.to_vec1::<f64>();
+            assert_eq!(own()?, expected, "{shape:?}");
+            assert_eq!(inside(own)?, expected, "{shape:?} in a capture");
+        }
+    }
+    Ok(())
+}

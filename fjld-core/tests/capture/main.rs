@@ -40,6 +40,21 @@ pub(crate) fn normal(generator: &mut Generator, shape: &[usize]) -> candle_core:
     Tensor::from_vec(values, shape, &Device::Cpu)
 }
 
+/// What `f` gives inside a capture of one example, in which some layer has to take part.
+pub(crate) fn inside<T>(f: impl FnOnce() -> candle_core::Result<T>) -> Result<T> {
+    use candle_nn::Module;
+    let (vars, _) = seeded("inside");
+    let builder = vars.builder(DType::F64, &Device::Cpu);
+    let layer = fjld_core::capture::linear(1, 1, builder)?;
+    let one = Tensor::ones((1, 1), DType::F64, &Device::Cpu)?;
+    let mut value = None;
+    Capture::new(1, Reduction::Sum).run(&vars.named(), || {
+        value = Some(f()?);
+        layer.forward(&one)?.sum_all()
+    })?;
+    Ok(value.expect("the loss was computed"))
+}
+
 /// The given rows of a tensor.
 pub(crate) fn pick(x: &Tensor, rows: &[u32]) -> candle_core::Result<Tensor> {
     x.index_select(&Tensor::new(rows, x.device())?, 0)

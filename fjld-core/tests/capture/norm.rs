@@ -230,3 +230,75 @@ fn inputs_that_do_not_fit_a_normalisation_are_refused_with_their_shape() -> Resu
     }
     Ok(())
 }
+
+#[test]
+fn layers_tell_what_they_were_made_with() -> Result<()> {
+    let new = |numbers: [f64; 2]| Tensor::new(&numbers, &Device::Cpu);
+    let (ones, weight, bias) = (new([1.0; 2])?, new([2.0, 3.0])?, new([5.0, 7.0])?);
+    let layer = LayerNorm::new(weight.clone(), bias.clone(), EPS);
+    let told = layer.bias().expect("it was given one");
+    assert_eq!(told.to_vec1::<f64>()?, [5.0, 7.0]);
+    assert!(LayerNorm::new_no_bias(weight.clone(), EPS).bias().is_none());
+    assert_eq!(RmsNorm::new(weight.clone(), 0.125).eps(), 0.125);
+    let (mean, variance) = (ones.clone(), ones);
+    let batch = BatchNorm::new_with_momentum(2, mean, variance, weight, bias, EPS, 0.25)?;
+    assert_eq!((batch.eps(), batch.momentum()), (EPS, 0.25));
+    Ok(())
+}
+
+#[test]
+fn rows_of_more_than_sixteen_numbers_agree_with_autograd() -> Result<()> {
+    // two runs of sixteen and three more
+    network(vec![3, 2, 35], |vb| Ok(Box::new(layer_norm(35, EPS, vb)?)))?.assert_routes_agree()
+}
+
+#[test]
+fn a_spread_is_taken_about_the_mean_however_far_that_is_from_zero() -> Result<()> {
+    let ones = Tensor::ones(2, DType::F64, &Device::Cpu)?;
+    let layer = LayerNorm::new_no_bias(ones, 0.0);
+    // deviations of -1 and 1; the squares of numbers this large have no units
+    let far = 2f64.powi(52);
+    let x = Tensor::new(&[[far, far + 2.0]], &Device::Cpu)?;
+    let scores = inside(|| layer.forward(&x))?.to_vec2::<f64>()?;
+    assert_eq!(scores, [[-1.0, 1.0]]);
+    Ok(())
+}
+
+#[test]
+fn a_long_row_of_single_precision_is_standardised_in_double() -> Result<()> {
+    let size = 1 << 16;
+    // scores of -1 and 1; an `f32` sum of as many tenths is off by more than their spread
+    let numbers: Vec<f32> = (0..size)
+        .map(|at| 0.1 + if at % 2 == 0 { 0.0 } else { 2f32.powi(-10) })
+        .collect();
+    let x = Tensor::from_vec(numbers, (1, size), &Device::Cpu)?;
+    let ones = |count: usize| Tensor::ones(count, DType::F32, &Device::Cpu);
+    let by_layer = LayerNorm::new_no_bias(ones(size)?, 0.0);
+    let by_group = GroupNorm::new(ones(2)?, ones(2)?.zeros_like()?, 2, 1, 0.0)?;
+    let by_group = inside(|| by_group.forward(&x.reshape((1, 2, size / 2))?))?;
+    for scores in [inside(|| by_layer.forward(&x))?, by_group] {
+        for (at, score) in scores.flatten_all()?.to_vec1::<f32>()?.iter().enumerate() {
+            let expected = if at % 2 == 0 { -1.0 } else { 1.0 };
+            // the mean is rounded to 2^-28, against a spread of 2^-11; and so is each number of a tenth
+            assert!((score - expected).abs() < 2e-5, "{score} at {at}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn an_input_without_positions_stays_one() -> Result<()> {
+    let ones = |count: usize| Tensor::ones(count, DType::F64, &Device::Cpu);
+    let layers: [(Box<dyn Module>, [usize; 3]); 2] = [
+        (Box::new(LayerNorm::new(ones(3)?, ones(3)?, EPS)), [1, 0, 3]),
+        (
+            Box::new(GroupNorm::new(ones(4)?, ones(4)?, 4, 2, EPS)?),
+            [1, 4, 0],
+        ),
+    ];
+    for (layer, shape) in layers {
+        let x = Tensor::zeros(&shape[..], DType::F64, &Device::Cpu)?;
+        assert_eq!(inside(|| layer.forward(&x))?.dims(), shape);
+    }
+    Ok(())
+}

@@ -121,3 +121,23 @@ fn a_window_that_does_not_fit_is_refused_with_its_size() {
         )));
     }
 }
+
+#[test]
+fn a_border_wider_than_two_pixels_is_zeros_all_around() -> Result<()> {
+    // taps far apart in an image that is mostly border: the window reaches over all of it
+    let window = Window {
+        kernel: [4, 4],
+        padding: [3, 3],
+        stride: 1,
+        dilation: 3,
+    };
+    check(window, [2, 3, 4, 5], 1)?;
+    // windows that lie on the border alone
+    let window = Window {
+        kernel: [2, 2],
+        padding: [4, 4],
+        stride: 3,
+        dilation: 1,
+    };
+    check(window, [2, 2, 3, 1], 2)
+}
