@@ -25,7 +25,8 @@ pub(crate) fn attach(
     let value = value.contiguous()?;
     let shape = value.shape().clone();
     let taken = Taken(Mutex::new(None));
-    value.inplace_op1(&taken)?;
+    // flat, as candle writes into no tensor with a stride of 0, which an empty one of several axes has
+    value.flatten_all()?.inplace_op1(&taken)?;
     let node = Node {
         storage: taken.0,
         shape,

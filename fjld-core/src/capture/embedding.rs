@@ -154,7 +154,7 @@ const MARKS: usize = 1 << 26;
 fn added(rows: &Tensor, places: &[usize], size: usize) -> Result<Tensor> {
     let (n, m, width) = rows.dims3()?;
     let device = rows.device();
-    if !device.is_cpu() && n * m * size <= MARKS {
+    if !device.is_cpu() && places.len() * size <= MARKS {
         return added_by_marks(rows, places, size);
     }
     let places = places.iter().enumerate();

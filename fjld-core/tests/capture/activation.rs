@@ -163,3 +163,14 @@ fn half_precision_is_left_to_candle_inside_a_capture_and_outside() -> Result<()>
     }
     Ok(())
 }
+
+#[test]
+fn a_softmax_over_no_numbers_is_an_error_inside_a_capture_and_outside() -> Result<()> {
+    let nothing = Tensor::zeros((2, 0), DType::F64, &Device::Cpu)?;
+    let outside = softmax_last_dim(&nothing).expect_err("there is no largest number");
+    let within = inside(|| softmax_last_dim(&nothing)).expect_err("as outside");
+    for error in [outside.to_string(), within.to_string()] {
+        assert!(error.contains("empty tensor"), "{error}");
+    }
+    Ok(())
+}

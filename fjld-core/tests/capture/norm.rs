@@ -267,7 +267,7 @@ fn a_spread_is_taken_about_the_mean_however_far_that_is_from_zero() -> Result<()
 #[test]
 fn a_long_row_of_single_precision_is_standardised_in_double() -> Result<()> {
     let size = 1 << 16;
-    // scores of -1 and 1; an `f32` sum of as many tenths is off by more than their spread
+    // scores of -1 and 1; an `f32` sum of as many tenths, one after the other, moves them by a tenth
     let numbers: Vec<f32> = (0..size)
         .map(|at| 0.1 + if at % 2 == 0 { 0.0 } else { 2f32.powi(-10) })
         .collect();
@@ -279,7 +279,7 @@ fn a_long_row_of_single_precision_is_standardised_in_double() -> Result<()> {
     for scores in [inside(|| by_layer.forward(&x))?, by_group] {
         for (at, score) in scores.flatten_all()?.to_vec1::<f32>()?.iter().enumerate() {
             let expected = if at % 2 == 0 { -1.0 } else { 1.0 };
-            // the mean is rounded to 2^-28, against a spread of 2^-11; and so is each number of a tenth
+            // the mean is rounded by up to 2^-28, which is 8e-6 of the spread, 2^-11
             assert!((score - expected).abs() < 2e-5, "{score} at {at}");
         }
     }
@@ -300,5 +300,12 @@ fn an_input_without_positions_stays_one() -> Result<()> {
         let x = Tensor::zeros(&shape[..], DType::F64, &Device::Cpu)?;
         assert_eq!(inside(|| layer.forward(&x))?.dims(), shape);
     }
+    // and gives no gradient to what it did not meet
+    let (vars, _) = seeded("no positions");
+    let layer = layer_norm(3, EPS, vars.builder(DType::F64, &Device::Cpu))?;
+    let x = Tensor::zeros((2, 0, 3), DType::F64, &Device::Cpu)?;
+    let loss = || layer.forward(&x)?.sum_all();
+    let captured = Capture::new(2, Reduction::Sum).run(&vars.named(), loss)?;
+    assert_eq!(captured.statistics.squared_norms(), [0.0; 2]);
     Ok(())
 }
