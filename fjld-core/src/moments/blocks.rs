@@ -365,4 +365,37 @@ mod tests {
         assert!(mean.abs() < 5.0 / (trials as f64).sqrt(), "mean {mean}");
         assert!((0.5..1.5).contains(&square), "mean square {square}");
     }
+
+    #[test]
+    fn the_bits_of_the_signs_are_those_of_splitmix64() {
+        // what the authors' own program gives from the seed 0, whose state goes up by the same odd number before every output
+        let published = [
+            0xE220_A839_7B1D_CDAF,
+            0x6E78_9E6A_A1B9_65F4,
+            0x06C4_5D18_8009_454F,
+            0xF88B_B8A8_724C_81EC,
+        ];
+        assert_eq!([0, 1, 2, 3].map(mix), published);
+    }
+
+    #[test]
+    fn a_row_of_equal_entries_folds_to_no_more_than_its_length() {
+        // eight layers of ones: a place is a sum of 8 signs, the square of which has the mean 8 and the variance 2 x 8 x 7; five standard
+        // errors of the mean over all places. With the same sign in every layer all squares were 64
+        let folded = Folded::new(&[1f64; 8 * WIDTH], WIDTH).places;
+        let square = folded.iter().map(|p| p * p).sum::<f64>() / WIDTH as f64;
+        let error = (2.0 * 8.0 * 7.0 / WIDTH as f64).sqrt();
+        assert!((square - 8.0).abs() < 5.0 * error, "{square}");
+    }
+
+    #[test]
+    fn sums_of_blocks_of_unequal_size_are_brought_to_the_noise_of_one_row() {
+        let mut blocks = Blocks {
+            rows_per_block: 4,
+            ..Blocks::new(1)
+        };
+        blocks.push(blocks.fold(&[1.0, 3.0, 2.0, 4.0, 15.0], 1));
+        // the mean is 5: four rows that sum up to 10 - 4 x 5, over the root of 4, and one that is 10 above
+        assert_eq!(blocks.standardised(), (vec![-5.0, 10.0], 1));
+    }
 }

@@ -370,4 +370,44 @@ mod tests {
         };
         assert_eq!(with(1), with(3));
     }
+
+    #[test]
+    fn noise_that_no_two_pairs_of_samples_share_is_undefined_with_what_is_left_of_the_estimate() {
+        // corners of a regular simplex, one of them off by h. Of the products of disjoint differences two are h^2 and one is 0, a quarter of
+        // whose mean is h^2/6, and |x_i - x_j|^2 |x_k - x_l|^2 / 4 is 1 but for 2h: all of it times 1.5^4
+        let h = 2f64.powi(-19);
+        let mut samples = vec![0.0; 16];
+        (0..4).for_each(|i| samples[5 * i] = 1.5);
+        samples[3 * 4] = 1.5 * h;
+        let Err(Undefined::NoSpread { estimate }) = effective_rank(samples, 4) else {
+            panic!("6e-13 may be the rounding of a sum over many coordinates");
+        };
+        // some 20 roundings of 2e-16 in the difference of numbers of size one that it is
+        assert_relative_eq!(estimate, h * h / 6.0, max_relative = 1e-2);
+    }
+
+    #[test]
+    fn threads_are_asked_for_only_where_two_have_enough_to_do() {
+        let asked = std::cell::Cell::new(0);
+        let threads = || {
+            asked.set(asked.get() + 1);
+            8
+        };
+        // one pair of tiles takes 32 x 32 multiplications for each column: 40 millions are 39062.5 columns
+        for (width, times) in [(1, 0), (39_062, 0), (39_063, 1)] {
+            asked.set(0);
+            // the squares of 3 w, 4 w (twice) and 16/3 w
+            let matrix = [vec![3f64.sqrt(); width], vec![4.0 / 3f64.sqrt(); width]].concat();
+            let norm = squared_gram_norm(&matrix, width, &threads);
+            let w = width as f64;
+            let right = (9.0 + 2.0 * 16.0 + 256.0 / 9.0) * w * w;
+            // sums of up to 39,063 equal numbers in eight running sums
+            assert_relative_eq!(norm, right, max_relative = 1e-12);
+            assert_eq!(asked.get(), times, "{width} columns");
+        }
+        // 80 millions are four threads' shares to the last multiplication
+        let matrix = vec![1.0; 78_125];
+        let norm = squared_gram_norm(&matrix, 78_125, &threads);
+        assert_eq!((norm, asked.get()), (78_125f64.powi(2), 2));
+    }
 }

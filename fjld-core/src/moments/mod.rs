@@ -289,7 +289,7 @@ impl Moments {
     /// The trace below which nothing but rounding is left:
     ///
     /// ```math
-    /// \frac{n}{n - 1} \, \bigl( e^2 \, ( |\hat\mu|^2 + \Tr \hat D ) + d\, u \bigr)
+    /// \frac{n}{n - 1} \, \Bigl( \frac{e^2}{n} \sum_i |g_i|^2 + d\, u \Bigr)
     /// ```
     ///
     /// `e` is the larger of two. One is `$2 \varepsilon$`, with `$\varepsilon$` the coarsest resolution that came in: an entry `x` stands for a

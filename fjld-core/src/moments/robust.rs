@@ -232,5 +232,11 @@ mod tests {
             error.to_string(),
             "row 1, column 1 is NaN; every entry must be a finite number"
         );
+        let error = median_of_means(&[1.0, 2.0, 3.0, 4.0, 5.0, f64::INFINITY], 3, 1)
+            .expect_err("an infinity");
+        assert_eq!(
+            error.to_string(),
+            "row 1, column 2 is inf; every entry must be a finite number"
+        );
     }
 }

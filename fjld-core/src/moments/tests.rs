@@ -224,13 +224,13 @@ fn equal_to_plain_loops<T: Sample>(samples: &[T], d: usize) -> Result<()> {
 
 #[test]
 fn every_bit_is_that_of_plain_loops() -> Result<()> {
-    // odd numbers of rows and columns, fewer and more of each than is worked on at a time
+    // odd numbers of rows and columns, fewer and more of each than is worked on at a time, also of what comes second
     for (rows, d) in [
         (1, 5),
         (333, 3),
         (70, 2100),
         (7, COLUMNS * 2 + 9),
-        (70, LONG + 3),
+        (100, LONG + 3),
     ] {
         let samples = draws(rows, d, 1.0);
         equal_to_plain_loops(&samples, d)?;
@@ -274,6 +274,129 @@ fn an_entry_that_does_not_fit_is_found_among_folded_rows_and_others() -> Result<
         // the largest of their type are entries like others
         let mut moments = Moments::new(d)?;
         moments.push_batch(&vec![f32::MAX; ROWS * d])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn numbers_that_fill_no_whole_row_are_refused_with_how_many_are_left_over() -> Result<()> {
+    let mut moments = Moments::new(3)?;
+    let error = moments
+        .push_batch(&[1.0; 7])
+        .expect_err("two rows and a third of one");
+    assert_eq!(
+        error.to_string(),
+        "the last row has length 1; it must have length 3"
+    );
+    assert_eq!(moments.count(), 0);
+    Ok(())
+}
+
+#[test]
+fn tensors_of_another_rank_or_width_are_refused_even_where_their_numbers_would_fill_rows()
+-> Result<()> {
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F64, &candle_core::Device::Cpu);
+    let mut moments = Moments::new(3)?;
+    // six numbers or three, or none of a width
+    for (shape, width) in [(&[2, 1, 3][..], 3), (&[3, 2], 2), (&[6], 6), (&[], 0)] {
+        let error = moments.push_tensor(&zeros(shape)?).expect_err("no rows");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the last axis of the sample tensor (of rank 1 or 2) has length {width}; it must have length 3"
+            )
+        );
+    }
+    assert_eq!(moments.count(), 0);
+    moments.push_tensor(&zeros(&[2, 3])?)?;
+    assert_eq!(moments.count(), 2);
+    Ok(())
+}
+
+#[test]
+fn the_rounding_floor_is_that_of_the_coarsest_number_type() -> Result<()> {
+    let device = candle_core::Device::Cpu;
+    // the digits after the first that a type has
+    for (dtype, digits) in [
+        (DType::BF16, 7),
+        (DType::F16, 10),
+        (DType::F32, 23),
+        (DType::F64, 52),
+    ] {
+        let mut moments = Moments::new(1)?;
+        moments.push_tensor(&Tensor::new(&[[1f64], [3.]], &device)?.to_dtype(dtype)?)?;
+        // n/(n-1) is 2 and the samples' mean square 5; e is twice the resolution, which the two roundings of f64 for a mean come to as well
+        let e = 2.0 * 0.5f64.powi(digits);
+        assert_eq!(moments.rounding_floor(), 2.0 * e * e * 5.0);
+        // what comes in finer makes it no finer: n/(n-1) is 3/2 for three samples, of which the last is 0
+        moments.push(&[0.0])?;
+        let e = e.max(3.0 * f64::EPSILON);
+        assert_relative_eq!(
+            moments.rounding_floor(),
+            1.5 * e * e * 10.0 / 3.0,
+            max_relative = 1e-15
+        );
+    }
+    Ok(())
+}
+
+fn rows_of_blocks(moments: &Moments) -> Vec<u64> {
+    let blocks = moments.blocks().deviations();
+    blocks.iter().map(|block| block.count).collect()
+}
+
+/// As many samples as `rows` says, each in a block of its own while they are not more than 256.
+fn counted(rows: usize) -> Result<Moments> {
+    let mut moments = Moments::new(1)?;
+    moments.push_batch(&draws(rows, 1, 0.0))?;
+    Ok(moments)
+}
+
+#[test]
+fn blocks_are_joined_only_once_there_are_more_than_256() -> Result<()> {
+    // a block too many makes pairs of all, and the next time fours of the pairs
+    for (rows, size) in [
+        (256, 1),
+        (257, 2),
+        (300, 2),
+        (512, 2),
+        (513, 4),
+        (770, 4),
+        (1025, 8),
+    ] {
+        let mut expected = vec![size as u64; rows / size];
+        expected.extend((rows % size > 0).then_some((rows % size) as u64));
+        assert_eq!(rows_of_blocks(&counted(rows)?), expected, "{rows} rows");
+    }
+    // the same of what is merged
+    for (rows, size) in [(128, 1), (150, 2)] {
+        let mut merged = counted(rows)?;
+        merged.merge(&counted(rows)?)?;
+        assert_eq!(
+            rows_of_blocks(&merged),
+            vec![size; 2 * rows / size as usize]
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn ranks_join_neighbours_only_where_they_hold_more_than_their_part_of_256_blocks() -> Result<()> {
+    let pairs_and_one = |pairs: usize| [vec![2; pairs], vec![1]].concat();
+    for (rows, expected) in [
+        ([128, 128], vec![1; 256]),
+        // one too many on the first rank makes 64 pairs there; the other's row stays as it is
+        ([129, 1], [pairs_and_one(64), vec![1]].concat()),
+        // no pair is made of two ranks' rows
+        ([201, 201], pairs_and_one(100).repeat(2)),
+    ] {
+        for found in on_threads(2, |ranks| {
+            let mut moments = counted(rows[ranks.rank()])?;
+            moments.all_reduce(ranks)?;
+            Ok::<_, Error>(rows_of_blocks(&moments))
+        }) {
+            assert_eq!(found?, expected, "{rows:?} rows");
+        }
     }
     Ok(())
 }

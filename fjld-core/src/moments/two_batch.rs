@@ -68,7 +68,7 @@ pub enum Undefined {
         "all steps have the same norms, so that nothing can be said of how the estimate varies"
     )]
     StepsAgree,
-    /// The estimate of `Tr Sigma` is within its own error of zero.
+    /// The estimate of `Tr Sigma` is within its own error, or its rounding, of zero.
     #[error(
         "the steps do not show that there is noise: {estimate} with a standard error of {error}, and a ratio over it may be anything"
     )]
@@ -208,6 +208,11 @@ impl TwoBatch {
         (self.steps > 0).then(|| (self.small_norm - self.big_norm) * (b * big / more))
     }
 
+    /// Whether the small batches' norm is above that of the big ones, by more than the rounding of both.
+    fn shows_noise(&self) -> bool {
+        self.small_norm - self.big_norm > ROUNDINGS * self.small_norm
+    }
+
     /// `b`, `B` and `B - b`, the last without the rounding of the others.
     fn sizes(&self) -> (f64, f64, f64) {
         let more = (self.big - self.small) as f64;
@@ -233,7 +238,7 @@ impl TwoBatch {
         let (Some(signal), Some(noise)) = (self.signal(), self.noise()) else {
             return Err(Undefined::NoSteps);
         };
-        if self.small_norm - self.big_norm <= ROUNDINGS * self.small_norm {
+        if !self.shows_noise() {
             return Err(Undefined::NoNoise { estimate: noise });
         }
         Ok(signal / noise)
@@ -249,7 +254,7 @@ impl TwoBatch {
     ///
     /// # Errors
     /// When `level` is not inside `(0, 1)`. Inside: with fewer than three steps, where all are the same, and where `S` is within its
-    /// error of 0, for then the interval is not bounded.
+    /// error or its rounding of 0, for then the interval is not bounded.
     pub fn interval(&self, level: f64) -> Result<std::result::Result<Interval, Undefined>> {
         if !(level > 0.0 && level < 1.0) {
             return Err(Error::OutOfRange {
@@ -282,7 +287,7 @@ impl TwoBatch {
         // in units of the larger norm, whose fourth power would leave the range of numbers
         let unit = self.small_norm.max(self.big_norm);
         let (s, t) = (s / unit, t / unit);
-        let (small, large) = (self.small_norm / unit, self.big_norm / unit);
+        let large = self.big_norm / unit;
         let of_means = n * (n - 1.0);
         let variance = |scatter: f64| scatter / unit / unit / of_means;
         let of_small = variance(self.small_scatter);
@@ -293,21 +298,22 @@ impl TwoBatch {
         let signal = (-b / more, big / more);
         let factor = b * big / more;
         let square = quantile * quantile;
-        let of_noise = factor * factor * (of_small - 2.0 * of_both + of_large);
+        // a difference, in which norms that vary together leave rounding
+        let of_gap = (of_small - 2.0 * of_both + of_large).max(ROUNDINGS * of_small);
+        let of_noise = factor * factor * of_gap;
         let both =
             factor * (signal.0 * of_small - signal.1 * of_large + (signal.1 - signal.0) * of_both);
         // a x^2 - 2 h x + c <= 0
         let a = t * t - square * of_noise;
-        if !(t > 0.0 && a > 0.0) {
+        if !(self.shows_noise() && a > 0.0) {
             return Err(Undefined::NoiseUnresolved {
                 estimate: t * unit,
-                error: of_noise.max(0.0).sqrt() * unit,
+                error: of_noise.sqrt() * unit,
             });
         }
         let h = s * t - square * both;
-        // h^2 - a c without the (s t)^2 that both terms have, against which little may be left
-        let along = large * large * of_small - 2.0 * small * large * of_both
-            + small * small * of_large
+        // h^2 - a c without the (s t)^2 that both terms have, against which little may be left; the unit is the small norm
+        let along = large * large * of_small - 2.0 * large * of_both + of_large
             - square * (of_small * of_large - of_both * of_both);
         let root = quantile * factor * along.max(0.0).sqrt();
         Ok(Interval {

@@ -238,4 +238,35 @@ mod tests {
         assert_eq!(tyler_shape(&[3.0, -7.0], &[1.0])?[(0, 0)], 1.0);
         Ok(())
     }
+
+    #[test]
+    fn coordinates_of_very_different_size_are_settled_each_by_its_own_size() -> Result<()> {
+        // (1, +-p) and (1, +-q): the shape is diagonal by symmetry, and with r the second variance over the first its equation reads
+        // r / (r + p^2) + r / (r + q^2) = 1, so that r = p q
+        for small in [1.0, 1e-3, 1e-6, 1e-9] {
+            let (p, q) = (small, 9.0 * small);
+            let shape = tyler_shape(&[1.0, p, 1.0, -p, 1.0, q, 1.0, -q], &[0.0, 0.0])?;
+            let r = p * q;
+            // a step leaves ((q - p) / (q + p))^2 = .64 of the distance: 1.8 times the last change of 1e-12
+            assert_relative_eq!(shape[(0, 0)], 2.0 / (1.0 + r), max_relative = 1e-11);
+            assert_relative_eq!(shape[(1, 1)], 2.0 * r / (1.0 + r), max_relative = 1e-11);
+            assert!(shape[(0, 1)].abs() < 1e-11 * r.sqrt());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn directions_are_one_unit_column_for_each_sample() -> Result<()> {
+        // legs of 3 and 4, 5 and 12, and 0 and 2 from (1, -2), also where their squares are no numbers
+        for size in [1.0, 2f64.powi(700), 2f64.powi(-700)] {
+            let samples = [4.0, 2.0, -4.0, 10.0, 1.0, -4.0].map(|x| size * x);
+            let centre = [size, -2.0 * size];
+            let found = directions(&samples, &centre)?;
+            let expected = mat![[0.6, -5.0 / 13.0, 0.0], [0.8, 12.0 / 13.0, -1.0]];
+            assert_eq!((found.nrows(), found.ncols()), (2, 3));
+            // three roundings of numbers below 1
+            assert_same(&found, &expected, 4e-16);
+        }
+        Ok(())
+    }
 }

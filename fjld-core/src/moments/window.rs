@@ -337,4 +337,33 @@ mod tests {
         assert_eq!(weighted.effective_count(), 0.0);
         Ok(())
     }
+
+    #[test]
+    fn each_coordinate_has_its_own_variance_and_every_sample_counts() -> Result<()> {
+        let mut moments = ExponentialMoments::new(3, 0.5)?;
+        assert_eq!(moments.count(), 0);
+        moments.push(&[0.0, 1.0, 8.0])?;
+        assert_eq!(moments.count(), 1);
+        assert!(moments.variances().is_err());
+        moments.push(&[3.0, 1.0, 4.0])?;
+        assert_eq!(moments.count(), 2);
+        // unbiased for two samples is half of their squared distance, whatever the weights: 9/2, 0 and 16/2. Some roundings each
+        let variances = moments.variances()?;
+        for (found, right) in variances.iter().zip([4.5, 0.0, 8.0]) {
+            assert_relative_eq!(*found, right, max_relative = 1e-14);
+        }
+        assert_eq!(variances.len(), 3);
+        assert_relative_eq!(moments.trace()?, 12.5, max_relative = 1e-14);
+        // weights 1/4, 1/2 and 1: W1 = 7/4, W2 = 21/16, and the divisor is 1. Of 0, 3 and 10 that leaves 104.5 - 11.5^2 / W1 = 405/14, of
+        // 8, 4 and 4 it leaves 40 - 8^2 / W1 = 24/7
+        moments.push(&[10.0, 1.0, 4.0])?;
+        for (found, right) in moments
+            .variances()?
+            .iter()
+            .zip([405.0 / 14.0, 0.0, 24.0 / 7.0])
+        {
+            assert_relative_eq!(*found, right, max_relative = 1e-14);
+        }
+        Ok(())
+    }
 }

@@ -172,3 +172,25 @@ fn a_number_too_large_to_be_squared_is_refused_and_told_what_to_do() -> fjld_cor
     assert!(moments.trace()?.is_finite() && moments.squared_mean_norm() == 0.0);
     Ok(())
 }
+
+#[test]
+fn the_rounding_floor_is_what_its_formula_gives_for_few_and_for_many_samples()
+-> fjld_core::Result<()> {
+    // up to 64 samples are added up at a time, whose mean may be off by a rounding for each
+    for (n, added, d) in [(2, 2, 3), (5, 5, 1), (64, 64, 2), (66, 64, 2), (200, 64, 4)] {
+        for (offset, scale) in [(0.0, 1.0), (1e3, 1.0), (3.0, 1e-100), (0.0, 1e-152)] {
+            let list = cases::samples(n, d, offset, scale);
+            let mut moments = Moments::new(d)?;
+            moments.push_batch(&list)?;
+            // n/(n-1) times the mean of the rows' |g_i|^2, and d times the least number of full precision
+            let square: Q = list.iter().map(|x| exact::exact(*x)).map(|x| &x * &x).sum();
+            let e = exact::exact(added as f64 * f64::EPSILON);
+            let lost = whole(n * d) * exact::exact(f64::MIN_POSITIVE);
+            let right = (&e * &e * square + lost) / whole(n - 1);
+            let what = format!("n = {n}, d = {d}, {offset} deviations of {scale:e}");
+            let relative = roundings(n, d);
+            assert_within(moments.rounding_floor(), &right, relative, 1e-320, &what);
+        }
+    }
+    Ok(())
+}
