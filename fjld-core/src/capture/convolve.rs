@@ -179,3 +179,6 @@ fn transpose<T: Copy>(from: &[T], to: &mut [T], rows: usize, columns: usize) {
         to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
     }
 }
+
+#[cfg(test)]
+mod tests;

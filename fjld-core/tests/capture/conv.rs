@@ -186,6 +186,53 @@ fn minibatches_of_images_are_means_over_their_examples() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn more_images_than_tasks_are_multiplied_several_at_a_time() -> Result<()> {
+    // 19 of few positions go by threes, in patches below each other, and the last goes alone
+    let shape = Shape {
+        examples: 19,
+        ..PLAIN
+    };
+    network(shape, false)?.assert_routes_agree()
+}
+
+#[test]
+fn many_minibatches_of_images_hold_each_of_their_examples_once() -> Result<()> {
+    // more draws than tasks: a buffer serves one draw after the other
+    let shape = Shape {
+        examples: 38,
+        ..PLAIN
+    };
+    let subject = network(shape, false)?;
+    let rows = subject.generic()?;
+    let mut expected = Moments::new(rows[0].len())?;
+    let mut norms = Vec::new();
+    for pair in rows.chunks(2) {
+        let both = pair[0].iter().zip(&pair[1]);
+        let mean: Vec<f64> = both.map(|(a, b)| 0.5 * (a + b)).collect();
+        expected.push(&mean)?;
+        norms.push(mean.iter().map(|g| g * g).sum::<f64>());
+    }
+    let captured = Capture::new(38, Reduction::Mean)
+        .unit(Unit::Minibatch(2))
+        .diagonal()
+        .run(&subject.parameters, || (subject.loss)(&subject.all()))?;
+    for (norm, expected) in captured.statistics.squared_norms().iter().zip(norms) {
+        approx::assert_relative_eq!(*norm, expected, max_relative = TOLERANCE);
+    }
+    let mut variances = Vec::new();
+    for parameter in captured.statistics.parameters() {
+        let own = parameter.variances()?.expect("they were asked for");
+        variances.extend(own.flatten_all()?.to_vec1::<f64>()?);
+    }
+    // a variance is a difference of two sums of squares
+    let scale = expected.squared_mean_norm() + expected.trace()?;
+    for (got, expected) in variances.iter().zip(expected.variances()?) {
+        assert!((got - expected).abs() < TOLERANCE * scale);
+    }
+    Ok(())
+}
+
 /// What makes `differentiable` in `conv.rs` necessary: when this fails, candle's own layers will do.
 #[test]
 fn candle_does_not_differentiate_every_convolution() -> Result<()> {
