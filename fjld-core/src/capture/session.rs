@@ -454,3 +454,6 @@ fn counted_examples(mask: &Tensor, examples: usize) -> Result<Vec<bool>> {
     }
     Ok(kept)
 }
+
+#[cfg(test)]
+mod tests;

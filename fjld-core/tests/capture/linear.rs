@@ -2,7 +2,7 @@
 
 use super::*;
 use candle_nn::Module;
-use fjld_core::capture::{Linear, Unit, linear, linear_b};
+use fjld_core::capture::{Linear, Unit, gradients, linear, linear_b, linear_no_bias};
 use proptest::prelude::*;
 
 /// Two linear layers with a tanh between them, on inputs `[examples, positions..., in]`.
@@ -227,25 +227,27 @@ fn gradients_that_are_all_the_same_have_no_ratio_in_either_precision() -> Result
 
 #[test]
 fn half_precision_comes_in_and_is_added_wider() -> Result<()> {
-    let (vars, mut generator) = seeded("bf16");
-    let layer = linear(6, 5, vars.builder(DType::BF16, &Device::Cpu))?;
-    let inputs = normal(&mut generator, &[300, 6])?.to_dtype(DType::BF16)?;
-    let captured = Capture::new(300, Reduction::Sum).run(&vars.named(), || {
-        layer.forward(&inputs)?.to_dtype(DType::F32)?.sum_all()
-    })?;
-    // dL/dz is 1 everywhere: the gradient of the weight is the input, five times over, and that of the bias is ones
-    let x = inputs.to_dtype(DType::F64)?.to_vec2::<f64>()?;
-    for (norm, row) in captured.statistics.squared_norms().iter().zip(&x) {
-        let expected = 5.0 * (row.iter().map(|v| v * v).sum::<f64>() + 1.0);
-        // products of two bf16 numbers are exact in f32, and sums are in f64
-        approx::assert_relative_eq!(*norm, expected, max_relative = 1e-6);
+    for dtype in [DType::BF16, DType::F16] {
+        let (vars, mut generator) = seeded("half precision");
+        let layer = linear(6, 5, vars.builder(dtype, &Device::Cpu))?;
+        let inputs = normal(&mut generator, &[300, 6])?.to_dtype(dtype)?;
+        let captured = Capture::new(300, Reduction::Sum).run(&vars.named(), || {
+            layer.forward(&inputs)?.to_dtype(DType::F32)?.sum_all()
+        })?;
+        // dL/dz is 1 everywhere: the gradient of the weight is the input, five times over, and that of the bias is ones
+        let x = inputs.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+        for (norm, row) in captured.statistics.squared_norms().iter().zip(&x) {
+            let expected = 5.0 * (row.iter().map(|v| v * v).sum::<f64>() + 1.0);
+            // products of two numbers of half precision are exact in f32, and sums are in f64
+            approx::assert_relative_eq!(*norm, expected, max_relative = 1e-6);
+        }
+        let bias = &captured.statistics.parameters()[0];
+        assert_eq!(bias.name(), "bias");
+        assert_eq!(
+            bias.mean()?.to_dtype(DType::F64)?.to_vec1::<f64>()?,
+            [1.0; 5]
+        );
     }
-    let bias = &captured.statistics.parameters()[0];
-    assert_eq!(bias.name(), "bias");
-    assert_eq!(
-        bias.mean()?.to_dtype(DType::F64)?.to_vec1::<f64>()?,
-        [1.0; 5]
-    );
     Ok(())
 }
 
@@ -271,5 +273,41 @@ fn one_draw_that_carries_all_the_noise_leaves_no_interval() -> Result<()> {
             .expect_err("without that draw there is none"),
         fjld_core::Undefined::OneSampleCarriesTheNoise
     );
+    Ok(())
+}
+
+#[test]
+fn a_bias_beside_a_frozen_weight_is_measured() -> Result<()> {
+    let (vars, mut generator) = seeded("frozen weight");
+    let trained = linear(3, 4, vars.builder(DType::F64, &Device::Cpu))?;
+    let layer = Linear::new(trained.weight().detach(), trained.bias().cloned());
+    let inputs = normal(&mut generator, &[5, 2, 3])?;
+    let weights = normal(&mut generator, &[8])?;
+    let mut parameters = vars.named();
+    parameters.retain(|(name, _)| name == "bias");
+    // the input is not trained either: nothing but the bias leads the backward pass here
+    Subject {
+        parameters,
+        examples: 5,
+        loss: Box::new(move |rows| smooth_loss(&layer.forward(&pick(&inputs, rows)?)?, &weights)),
+    }
+    .assert_routes_agree()
+}
+
+#[test]
+fn a_step_on_which_nothing_is_measured_takes_no_squares() -> Result<()> {
+    let (vars, _) = seeded("no squares");
+    let layer = linear_no_bias(2, 1, vars.builder(DType::F64, &Device::Cpu))?;
+    // gradients are the inputs, and the squares of these are no numbers
+    let inputs = Tensor::new(&[[1e200, -3e200], [1e200, 1e200]], &Device::Cpu)?;
+    let loss = || layer.forward(&inputs)?.sum_all();
+    let (_, store) = gradients(2, &vars.named(), loss)?;
+    let gradient = store.get(layer.weight()).expect("it has one");
+    assert_eq!(gradient.to_vec2::<f64>()?, [[2e200, -2e200]]);
+    let error = Capture::new(2, Reduction::Sum)
+        .run(&vars.named(), loss)
+        .expect_err("norms are measured")
+        .to_string();
+    assert!(error.contains("has the squared norm inf"), "{error}");
     Ok(())
 }

@@ -8,7 +8,9 @@ mod linear;
 mod loss;
 mod models;
 mod norm;
+mod padding;
 mod refusals;
+mod statistics;
 
 use candle_core::{DType, Device, Tensor, Var};
 use fjld_core::capture::{Capture, Captured, Reduction};
@@ -156,6 +158,7 @@ impl Subject<'_> {
         for row in &expected {
             moments.push(row)?;
         }
+        let gradients = expected;
         let mut at = 0;
         for parameter in statistics.parameters() {
             let mean = parameter.mean()?.flatten_all()?.to_vec1::<f64>()?;
@@ -165,6 +168,12 @@ impl Subject<'_> {
             for (k, (mean, variance)) in mean.iter().zip(&variances).enumerate() {
                 close(*mean, moments.mean()[at + k], size, "a mean");
                 close(*variance, expected[at + k], size * size, "a variance");
+            }
+            let own = parameter.squared_norms();
+            assert_eq!(own.len(), self.examples);
+            for (norm, row) in own.iter().zip(&gradients) {
+                let expected: f64 = row[at..][..mean.len()].iter().map(|g| g * g).sum();
+                close(*norm, expected, squared, "a parameter's squared norm");
             }
             at += mean.len();
         }
