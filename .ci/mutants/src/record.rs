@@ -1,7 +1,7 @@
 //! What became of the mutants, in `results.txt`: a line a source file, and below it those that no test noticed.
 
 use crate::trial::Outcome;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results.txt");
@@ -68,13 +68,15 @@ pub fn summary(verdicts: &[Verdict], equivalent: &Reasons) -> String {
         };
         writeln!(text, "{how} at line {}: {}", v.line, v.key).expect("a string");
     }
-    let excused = |v: &&Verdict| equivalent.contains_key(&v.key);
-    for v in verdicts
-        .iter()
-        .filter(|v| matches!(v.outcome, Outcome::Caught))
-        .filter(excused)
+    // a name may stand for several mutants, of which one is caught
+    let open = |v: &&Verdict| matches!(v.outcome, Outcome::Missed | Outcome::Unreached);
+    let still: BTreeSet<&String> = verdicts.iter().filter(open).map(|v| &v.key).collect();
+    let seen: BTreeSet<&String> = verdicts.iter().map(|v| &v.key).collect();
+    for key in equivalent
+        .keys()
+        .filter(|key| seen.contains(key) && !still.contains(key))
     {
-        writeln!(text, "listed as equivalent, and caught: {}", v.key).expect("a string");
+        writeln!(text, "listed as equivalent, and caught: {key}").expect("a string");
     }
     let all: Vec<&Verdict> = verdicts.iter().collect();
     let caught = all

@@ -108,7 +108,7 @@ fn start(
 }
 
 /// A test that takes longer says nothing here: mutants that only it would catch count as missed.
-const LONGEST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// Runs each test by itself, and keeps those that pass.
 pub fn trace(folder: &Path, programs: &[PathBuf], threads: usize) -> Vec<Test> {
@@ -167,7 +167,7 @@ pub fn trace(folder: &Path, programs: &[PathBuf], threads: usize) -> Vec<Test> {
 const TOGETHER: Duration = Duration::from_millis(300);
 
 /// No mutant is given more than this, by what its tests took without it: those that are left are the slow ones.
-const ENOUGH: Duration = Duration::from_secs(12);
+const ENOUGH: Duration = Duration::from_secs(30);
 
 /// What the tests that reach a place say of one alternative, the quick ones first.
 fn judge(folder: &Path, tests: &[Test], (place, alternative): (usize, usize)) -> Outcome {
