@@ -367,4 +367,36 @@ mod tests {
         assert_eq!(record.sample_size, Some(sizes));
         assert!(record.planted_truth.passed && !record.planted_truth.alarmed);
     }
+
+    #[test]
+    fn a_check_is_believed_up_to_a_defect_of_twice_the_size_that_it_detects() {
+        let seed = Seed::root(1);
+        let runs = RunStore::new(Tier::Quick, seed, None);
+        let check = Check::new(spec(), worlds(), examine);
+        let record = check.run(&Bench { runs: &runs, seed }, Rates::of_one_slot());
+        let record = record.expect("its worlds are fixed");
+        // it says that it detects 2, and was shown 3
+        assert!(record.is_sound());
+        let shown = |size: f64| {
+            let mut record = record.clone();
+            record.planted_defect.size = size;
+            record.is_sound()
+        };
+        assert!(shown(4.0));
+        assert!(!shown(4.0f64.next_up()));
+        let (mut blind, mut harsh) = (record.clone(), record);
+        blind.planted_defect.caught = false;
+        harsh.planted_truth.passed = false;
+        assert!(!blind.is_sound());
+        assert!(!harsh.is_sound());
+    }
+
+    #[test]
+    fn a_check_draws_on_every_scenario_of_its_claim_or_on_the_one_it_names() {
+        let claim = ["lookup", "parity"];
+        let all = Check::new(spec(), worlds(), examine);
+        assert_eq!(all.draws_on(&claim), claim);
+        let one = Check::new(spec(), worlds(), examine).on("parity");
+        assert_eq!(one.draws_on(&claim), ["parity"]);
+    }
 }

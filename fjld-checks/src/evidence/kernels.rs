@@ -63,9 +63,10 @@ pub fn noncentral_f_cdf(x: f64, d1: f64, d2: f64, ncp: f64) -> f64 {
     if ncp <= 0.0 {
         return beta_reg(d1 / 2.0, d2 / 2.0, y);
     }
-    let poisson = Poisson::new(ncp / 2.0).expect("the noncentrality is positive");
+    let mean = ncp / 2.0;
+    let poisson = Poisson::new(mean).expect("the noncentrality is positive");
     // all but 1e-15 of the mixture lies within ten standard deviations of its mean
-    let (mean, spread) = (ncp / 2.0, 10.0 * (ncp / 2.0).sqrt() + 10.0);
+    let spread = 10.0 * mean.sqrt() + 10.0;
     let first = (mean - spread).max(0.0) as u64;
     (first..=(mean + spread) as u64)
         .map(|j| poisson.pmf(j) * beta_reg(d1 / 2.0 + j as f64, d2 / 2.0, y))
@@ -132,13 +133,13 @@ impl RunTest {
         let Some(critical) = self.critical() else {
             return Outcome::Undecided;
         };
-        // a failure rate of the detectable size shows fewer failures than this with probability at most `miss`
-        let acceptable = binomial(self.detectable().min(1.0 - 1e-12), self.runs);
+        let possible = failed + undecided;
         if failed >= critical {
             Outcome::Violated
-        } else if acceptable.cdf(failed + undecided) <= self.rates.miss
-            // few runs can not tell a sentence that is true in some of them from one that is true in most
-            && 2 * (failed + undecided) < self.runs
+        } else if possible < critical
+            // a failure rate of the detectable size shows so few with probability at most `miss`; yet few runs can not tell a sentence
+            // that is true in some of them from one that is true in most
+            && 2 * possible < self.runs
         {
             Outcome::Holds
         } else {
@@ -259,5 +260,108 @@ mod tests {
         let critical = many.critical().expect("twenty runs can refute");
         let missed = binomial(many.detectable(), 20).cdf(critical - 1);
         assert_relative_eq!(missed, RATES.miss, max_relative = 1e-6);
+    }
+
+    #[test]
+    fn kolmogorovs_distance_looks_at_both_sides_of_a_step_and_is_held_against_the_bound() {
+        // 2 exp(-2 n e^2) = 2 exp(-2) at e = 1/2 for four draws
+        let rates = Rates {
+            false_alarm: 2.0 * (-2.0f64).exp(),
+            ..RATES
+        };
+        let uniform = |draws: [f64; 4]| kolmogorov(draws.to_vec(), |x| x, rates);
+        for (draws, distance, outcome) in [
+            // at the last draw all four have been seen, and the law has .55 or .45 to come
+            ([0.1, 0.2, 0.3, 0.45], 0.55, Outcome::Violated),
+            ([0.1, 0.2, 0.3, 0.55], 0.45, Outcome::Holds),
+            // short of the first none has been seen, and the law has .55 or .45 behind it
+            ([0.55, 0.7, 0.8, 0.9], 0.55, Outcome::Violated),
+            ([0.45, 0.7, 0.8, 0.9], 0.45, Outcome::Holds),
+        ] {
+            let finding = uniform(draws);
+            let effect = finding.effect.expect("it measures a distance");
+            // a difference of two numbers below 1
+            assert_relative_eq!(effect, distance, epsilon = 1e-15);
+            assert_eq!(finding.outcome, outcome, "{draws:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_distance_beyond_the_bound_alarms() {
+        // P(D > e) <= 2 exp(-2 e^2) for one draw, whose distance is F or 1 - F at it: e = .83 for a rate of one half
+        let rates = Rates {
+            false_alarm: 0.5,
+            ..RATES
+        };
+        let bound = (4.0f64.ln() / 2.0).sqrt();
+        let at = |f: f64| kolmogorov(vec![0.0], |_| f, rates).outcome;
+        assert_eq!(at(bound), Outcome::Holds);
+        assert_eq!(at(bound.next_up()), Outcome::Violated);
+    }
+
+    #[test]
+    fn the_noncentral_f_law_over_two_squares_is_what_pencil_gives_for_any_noncentrality() {
+        // with d2 = 2 the beta functions are powers of y = d1 x / (d1 x + 2), and the sum over the Poisson law is its generating function:
+        // y^(d1 / 2) exp(-(1 - y) ncp / 2)
+        for ncp in [1e-4f64, 0.3, 5.0, 200.0, 2000.0] {
+            for x in [0.5, 3.0, 1.0 + ncp, 1e6] {
+                let y = 3.0 * x / (3.0 * x + 2.0);
+                let by_pencil = y.powf(1.5) * (-(1.0 - y) * ncp / 2.0).exp();
+                // logarithms of the weights have terms up to 7e3, each good to 1e-15 of itself
+                let cdf = noncentral_f_cdf(x, 3.0, 2.0, ncp);
+                assert_relative_eq!(cdf, by_pencil, epsilon = 1e-10);
+            }
+        }
+    }
+
+    #[test]
+    fn an_interval_that_touches_the_end_of_the_tolerance_is_not_outside() {
+        // halves and quarters, so that the ends meet exactly
+        let judge = |low, high| {
+            let interval = Interval {
+                low,
+                high,
+                level: 0.95,
+            };
+            equivalence(0.5 * (low + high), interval, 1.0, 0.25)
+        };
+        assert_eq!(judge(0.75, 1.25), Outcome::Holds);
+        assert_eq!(judge(0.5, 0.75), Outcome::Undecided);
+        assert_eq!(judge(1.25, 1.5), Outcome::Undecided);
+        assert_eq!(judge(0.5, 0.75f64.next_down()), Outcome::Violated);
+        assert_eq!(judge(1.25f64.next_up(), 1.5), Outcome::Violated);
+    }
+
+    #[test]
+    fn a_sentence_stands_where_all_possible_failures_are_fewer_than_half_and_improbable() {
+        // four in four have probability 1e-4 up to rounding; five are the first that surely refute, also of six
+        for runs in [5, 6, 20, 60] {
+            let test = RunTest::new(runs, RATES);
+            let critical = test.critical().expect("so many runs can refute");
+            let at_detectable = binomial(test.detectable(), runs);
+            for failed in 0..=runs {
+                for undecided in 0..=runs - failed {
+                    let possible = failed + undecided;
+                    let improbable = at_detectable.cdf(possible) <= RATES.miss;
+                    let expected = if failed >= critical {
+                        Outcome::Violated
+                    } else if improbable && possible < runs.div_ceil(2) {
+                        Outcome::Holds
+                    } else {
+                        Outcome::Undecided
+                    };
+                    let found = test.outcome(failed, undecided);
+                    assert_eq!(found, expected, "{failed} and {undecided} of {runs}");
+                }
+            }
+        }
+        // half of six is not yet less than half; of twenty, nine refute, and are fewer than half
+        let (six, twenty) = (RunTest::new(6, RATES), RunTest::new(20, RATES));
+        assert_eq!(six.critical(), Some(5));
+        assert_eq!(six.outcome(2, 0), Outcome::Holds);
+        assert_eq!(six.outcome(0, 3), Outcome::Undecided);
+        assert_eq!(twenty.critical(), Some(9));
+        assert_eq!(twenty.outcome(4, 4), Outcome::Holds);
+        assert_eq!(twenty.outcome(0, 9), Outcome::Undecided);
     }
 }

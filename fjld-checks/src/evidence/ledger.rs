@@ -68,3 +68,30 @@ impl Budget {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+
+    #[test]
+    fn each_stochastic_check_takes_a_slot_for_the_real_world_and_one_for_the_truth() {
+        let budget = Budget::with(3);
+        assert_eq!((budget.stochastic_checks, budget.slots_used), (3, 6));
+        // six slots of 200, of one in a hundred; a product and a quotient round
+        assert_relative_eq!(budget.false_alarm_used, 3e-4, max_relative = 1e-15);
+        let slot = Rates::of_one_slot().false_alarm;
+        assert_relative_eq!(budget.false_alarm_used, 6.0 * slot, max_relative = 1e-15);
+    }
+
+    #[test]
+    fn a_hundred_stochastic_checks_use_up_the_budget() {
+        let full = Budget::with(100);
+        assert_eq!(full.slots_used, full.slots);
+        assert_relative_eq!(
+            full.false_alarm_used,
+            full.false_alarm,
+            max_relative = 1e-15
+        );
+    }
+}

@@ -105,4 +105,20 @@ mod tests {
             assert_eq!(written, format!("\"{}\"", method.name()));
         }
     }
+
+    #[test]
+    fn a_derivation_ends_in_the_bound_that_it_derives() {
+        let rates = Rates::of_one_slot();
+        for method in Method::ALL {
+            let derivation = method.derivation();
+            let (why, _) = derivation
+                .split_once(':')
+                .expect("a reason, then the bound");
+            assert!(!why.is_empty());
+            let bounded_by_zero = derivation.ends_with(": 0");
+            let bounded_by_rate = derivation.contains(": the rate");
+            assert_eq!(bounded_by_zero, method.bound(rates) == 0.0, "{derivation}");
+            assert_eq!(bounded_by_rate, method.bound(rates) > 0.0, "{derivation}");
+        }
+    }
 }

@@ -204,3 +204,27 @@ pub fn worse(worst: f64, other: f64) -> f64 {
         worst
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_is_named_as_its_file_names_it() {
+        for outcome in [Outcome::Holds, Outcome::Violated, Outcome::Undecided] {
+            let written = serde_json::to_string(&outcome).expect("a name");
+            assert_eq!(written, format!("\"{}\"", outcome.name()));
+        }
+    }
+
+    #[test]
+    fn the_worst_of_no_discrepancies_is_told_without_a_sign() {
+        // -0 is as large as 0, so it does not take its place
+        let worst = [0.0, -0.0].into_iter().fold(0.0, worse);
+        let finding = Finding::of_identity(worst, 1e-12, 2, "two sides");
+        assert_eq!(
+            finding.summary,
+            "two sides differ by at most 0.0e0, relative, over 2 cases"
+        );
+    }
+}

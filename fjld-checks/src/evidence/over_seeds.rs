@@ -54,8 +54,9 @@ impl OverSeeds {
         let values: Vec<f64> = values.into_iter().flatten().collect();
         let n = values.len();
         let value = (n > 0).then(|| values.as_slice().mean());
+        // no number for fewer than two
         let deviation = values.as_slice().std_dev();
-        let interval = (n > 1 && deviation > 0.0).then(|| {
+        let interval = (deviation > 0.0).then(|| {
             let law = StudentsT::new(0.0, 1.0, n as f64 - 1.0).expect("it has degrees of freedom");
             let half = law.inverse_cdf(0.5 + 0.5 * LEVEL) * deviation / (n as f64).sqrt();
             value.map(|mean| [mean - half, mean + half])
@@ -175,5 +176,60 @@ mod tests {
         assert_eq!(of(3).interval, None);
         let shown = OverSeeds::share("x", "runs", [true, false, true, true]);
         assert_eq!(shown.value, Some(0.75));
+    }
+
+    #[test]
+    fn a_share_has_the_interval_of_clopper_and_pearson_unless_there_are_no_seeds() {
+        let three_of_four = OverSeeds::share("x", "runs", [true, false, true, true]);
+        let [p, q] = three_of_four.interval.expect("there are seeds");
+        // P(X >= 3) = 4 p^3 (1 - p) + p^4 at the lower end, P(X <= 3) = 1 - q^4 at the upper: .025 each; quantiles are found to about
+        // 1e-8 of a probability
+        let above = 4.0 * p.powi(3) * (1.0 - p) + p.powi(4);
+        assert_relative_eq!(above, 0.025, max_relative = 1e-4);
+        assert_relative_eq!(1.0 - q.powi(4), 0.025, max_relative = 1e-4);
+        assert_eq!(OverSeeds::share("x", "runs", []).interval, None);
+    }
+
+    #[test]
+    fn seeds_on_a_line_leave_fishers_transformation_nothing_to_transform() {
+        // the mean is 0 and the variance (4 + 4) / 8 = 1, without rounding; atanh 1 is infinite
+        let x = [-2.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        for slope in [1.0, -1.0] {
+            let pairs = x.map(|x| (Some(x), Some(slope * x)));
+            let found = OverSeeds::correlation("x with y", "runs", pairs);
+            assert_eq!((found.value, found.interval), (Some(slope), None));
+        }
+    }
+
+    #[test]
+    fn a_value_is_told_with_two_decimals_none_from_a_hundred_on_and_a_power_below_a_hundredth() {
+        let told = |value: f64| OverSeeds::mean("x", "runs", [Some(value)]).told();
+        for (value, wanted) in [
+            (12345.6, "12346"),
+            (100.0, "100"),
+            (-99.994, "-99.99"),
+            (5.678, "5.68"),
+            (0.01, "0.01"),
+            (0.00999, "1.0e-2"),
+            (-0.000_123, "-1.2e-4"),
+            (0.0, "0.00"),
+        ] {
+            assert_eq!(told(value), wanted);
+        }
+        let mut both = OverSeeds::mean("x", "runs", [Some(2.0)]);
+        both.interval = Some([-0.001, 150.2]);
+        assert_eq!(both.told(), "2.00 [-1.0e-3, 150]");
+    }
+
+    #[test]
+    fn an_interval_is_named_as_its_file_names_it() {
+        for interval in [
+            Interval::Student,
+            Interval::ClopperPearson,
+            Interval::Fisher,
+        ] {
+            let written = serde_json::to_string(&interval).expect("a name");
+            assert_eq!(written, format!("\"{}\"", interval.name()));
+        }
     }
 }

@@ -351,4 +351,26 @@ mod tests {
         assert_eq!(median(&[f64::NAN, 2.0]), Some(2.0));
         assert_eq!(median(&[]), None);
     }
+
+    #[test]
+    fn marks_stand_without_a_line_and_a_line_runs_without_marks() {
+        let (marks, line) = (Style::marks(2, Mark::Cross), Style::line(3, Line::Dotted));
+        assert_eq!(
+            (marks.ink, marks.line, marks.mark),
+            (2, Line::None, Mark::Cross)
+        );
+        assert_eq!(
+            (line.ink, line.line, line.mark),
+            (3, Line::Dotted, Mark::None)
+        );
+    }
+
+    #[test]
+    fn an_axis_of_names_has_a_place_for_each_and_no_unit() {
+        let names = vec!["lookup".to_owned(), "parity".to_owned()];
+        let axis = Axis::names("scenario", names.clone());
+        assert_eq!((axis.scale, &axis.names), (Scale::Names, &names));
+        assert_eq!(axis.label(), "scenario");
+        assert_eq!(Axis::log("step").in_unit("s").label(), "step (s)");
+    }
 }

@@ -242,4 +242,28 @@ mod tests {
             "[[1, -1], [-1, 2]]"
         );
     }
+
+    #[test]
+    fn a_symmetric_matrix_is_filled_by_its_lower_triangle_row_by_row() {
+        let entries: Vec<Q> = (1..=6).map(|k| q(k, 1)).collect();
+        let written = Matrix::symmetric(3, &entries).to_string();
+        assert_eq!(written, "[[1, 2, 4], [2, 3, 5], [4, 5, 6]]");
+    }
+
+    #[test]
+    fn the_product_of_the_diagonal_is_the_determinant_of_a_triangle() {
+        let m = Matrix(vec![
+            vec![q(2, 1), q(0, 1), q(0, 1)],
+            vec![q(5, 1), q(3, 4), q(0, 1)],
+            vec![q(1, 7), q(9, 1), q(-5, 1)],
+        ]);
+        // 2 * 3/4 * -5
+        assert_eq!(m.diagonal_product(), q(-15, 2));
+        assert_eq!(m.diagonal_product(), m.determinant());
+    }
+
+    #[test]
+    fn a_matrix_of_one_entry_is_written_as_the_entry() {
+        assert_eq!(Matrix::diagonal(&[q(3, 2)]).to_string(), "3/2");
+    }
 }

@@ -200,4 +200,29 @@ mod tests {
         let nothing: [Part<Q>; 1] = [Part::new(&[&[Axis::Any]], 2, |_| None)];
         assert_eq!(search(&nothing, |_| None).outcome, Outcome::Undecided);
     }
+
+    #[test]
+    fn a_case_costs_its_numerators_and_denominators_and_a_sign_one_more() {
+        assert_eq!(cost(&[q(0, 1)]), 1);
+        assert_eq!(cost(&[q(1, 2)]), 1 + 2);
+        assert_eq!(cost(&[q(-1, 2)]), 1 + 2 + 1);
+        assert_eq!(cost(&[q(2, 3), q(-2, 1)]), (2 + 3) + (2 + 1 + 1));
+    }
+
+    #[test]
+    fn of_the_violations_of_a_height_the_least_to_write_is_reported_and_of_two_such_the_first_met()
+    {
+        // "no two positive rationals make 7/2": none of height 2 do, and of height 3 in this order (2, 3/2), (1/2, 3), (3, 1/2) and
+        // (3/2, 2), which cost 8, 7, 7 and 8
+        let pair = [Axis::Positive, Axis::Positive];
+        let parts = [Part::new(&[&pair], 3, |c| Some(c.to_vec()))];
+        let finding = search(&parts, |c| {
+            let text = format!("{} and {}", c[0], c[1]);
+            (&c[0] + &c[1] == q(7, 2)).then_some(text)
+        });
+        let found = finding.counterexample.expect("four pairs violate it");
+        assert_eq!((found.case.as_str(), found.height), ("1/2 and 3", 3));
+        // seven rationals a coordinate
+        assert_eq!(found.searched, 49);
+    }
 }
