@@ -323,7 +323,7 @@ mod tests {
     use super::super::{Scenario, parse};
     use super::*;
 
-    const TEXT: &str = include_str!("../../../../scenarios/double-descent.toml");
+    pub(super) const TEXT: &str = include_str!("../../../../scenarios/double-descent.toml");
 
     /// The shipped study, with less to do.
     fn small() -> CapacityStudy {
@@ -400,3 +400,8 @@ mod tests {
         assert!(matches!(parse(TEXT, "a.toml"), Ok(Scenario::Study(_))));
     }
 }
+
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod rows;

@@ -432,3 +432,6 @@ mod tests {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod by_hand;

@@ -373,3 +373,6 @@ mod tests {
         assert_eq!(shuffled, clean);
     }
 }
+
+#[cfg(test)]
+mod formulas;
