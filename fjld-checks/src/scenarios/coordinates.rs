@@ -217,4 +217,28 @@ mod tests {
         let contributions = Contribution::Without.of(&coordinates);
         assert!(contributions.iter().all(|c| c.is_finite()));
     }
+
+    #[test]
+    fn noise_counts_from_sixteen_roundings_of_the_second_moment_on() {
+        // noise is the second moment without the signal, which is known to so many roundings of itself
+        let roundings = 16.0 * 2f64.powi(-23);
+        let with = |noise| Coordinates {
+            mean: vec![1.0],
+            variance: vec![noise],
+        };
+        // as much of the signal alone is less than that of signal and noise
+        assert_eq!(with(roundings).ratio(&[true]), None);
+        let more = roundings * (1.0 + 2.0 * roundings);
+        assert_eq!(with(more).ratio(&[true]), Some(1.0 / more));
+    }
+
+    #[test]
+    fn a_contribution_is_named_as_the_pruning_by_it() {
+        use crate::scenarios::faq::pruning::Method;
+        let methods = [Method::Part, Method::Without, Method::Own];
+        for (contribution, method) in Contribution::ALL.into_iter().zip(methods) {
+            let written = serde_json::to_value(method).expect("it is a name");
+            assert_eq!(written, contribution.name());
+        }
+    }
 }

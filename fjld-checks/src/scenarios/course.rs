@@ -199,6 +199,7 @@ impl<'a> Course<'a> {
 mod tests {
     use super::*;
     use crate::scenarios::mask::{Snapshot, counts, magnitudes};
+    use candle_core::DType;
 
     fn bench() -> Result<Bench> {
         let data = DataChoice::Digits { test_share: 0.5 };
@@ -256,5 +257,108 @@ mod tests {
         );
         assert!(said(positive("a.toml", "x", f64::NAN)).contains("x is NaN; it must be positive"));
         assert!(said(shares("a.toml", "x", &[0.5, 1.0])).contains("between 0 and 1"));
+        // the borders are outside
+        for value in [0.0, -1.0, f64::INFINITY] {
+            assert!(said(positive("a.toml", "x", value)).ends_with("it must be positive"));
+        }
+        for list in [&[][..], &[0.0], &[0.5, 0.0]] {
+            assert!(said(shares("a.toml", "x", list)).ends_with("between 0 and 1"));
+        }
+        assert!(positive("a.toml", "x", f64::MIN_POSITIVE).is_ok());
+        assert!(shares("a.toml", "x", &[f64::MIN_POSITIVE, 0.5]).is_ok());
+    }
+
+    /// One layer of a network in `f64`: inputs to outputs.
+    fn layer(bench: &Bench, name: &str, inputs: &[f64]) -> Result<Vec<f64>> {
+        let values = |what: &str| -> Result<Vec<f64>> {
+            let name = format!("{name}.{what}");
+            let mut all = bench.model.parameters().iter();
+            let (_, var) = all.find(|(own, _)| *own == name).expect("it has it");
+            Ok(var.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?)
+        };
+        let (weights, biases) = (values("weight")?, values("bias")?);
+        let rows = weights.chunks(inputs.len()).zip(biases);
+        let one = |(row, bias): (&[f64], f64)| -> f64 {
+            bias + row.iter().zip(inputs).map(|(w, x)| w * x).sum::<f64>()
+        };
+        Ok(rows.map(one).collect())
+    }
+
+    /// Share predicted rightly, and mean cross-entropy, by a loop over the examples.
+    fn by_hand(bench: &Bench, examples: &(Tensor, Tensor)) -> Result<(f64, f64)> {
+        let inputs = examples.0.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+        let labels = examples.1.to_vec1::<u32>()?;
+        let (mut right, mut loss) = (0.0, 0.0);
+        for (input, &label) in inputs.iter().zip(&labels) {
+            let hidden = layer(bench, "layer0", input)?;
+            let hidden: Vec<f64> = hidden.into_iter().map(|h| h.max(0.0)).collect();
+            let scores = layer(bench, "layer1", &hidden)?;
+            let own = scores[label as usize];
+            right += f64::from(u8::from(scores.iter().all(|s| *s <= own)));
+            loss += scores.iter().map(|s| (s - own).exp()).sum::<f64>().ln();
+        }
+        let count = labels.len() as f64;
+        Ok((right / count, loss / count))
+    }
+
+    #[test]
+    fn accuracy_and_losses_are_those_of_the_network_written_out() -> Result<()> {
+        let bench = bench()?;
+        Course::new(&bench, Rule::Sgd, 0.5, 32, Seed::root(3))?.to(20)?;
+        let (accuracy, held_out) = by_hand(&bench, &bench.test)?;
+        let (_, loss) = by_hand(&bench, &bench.train)?;
+        // means of some 900 numbers near 1 in f32
+        let close = |found: Option<f64>, expected: f64| {
+            let found = found.expect("it is finite");
+            assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+        };
+        close(bench.loss()?, loss);
+        close(bench.held_out_loss()?, held_out);
+        // where two scores are the same but for rounding, either may be the higher: of one example at most
+        let one = 1.0 / bench.test.1.dim(0)? as f64;
+        let found = bench.accuracy()?;
+        assert!((found - accuracy).abs() < 1.5 * one, "{found} {accuracy}");
+        assert!(accuracy > 0.2 && accuracy < 0.99, "{accuracy}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_is_none() -> Result<()> {
+        let bench = bench()?;
+        for (_, var) in bench.model.parameters() {
+            var.set(&(var.ones_like()? * f64::NAN)?)?;
+        }
+        assert_eq!((bench.loss()?, bench.held_out_loss()?), (None, None));
+        assert_eq!(finite(f64::INFINITY)?, None);
+        Ok(())
+    }
+
+    #[test]
+    fn a_training_goes_to_a_step_and_not_past_it() -> Result<()> {
+        let (bench, other) = (bench()?, bench()?);
+        let parameters = bench.model.parameters();
+        let before = magnitudes(parameters)?;
+        let mut course = Course::new(&bench, Rule::Sgd, 0.1, 32, Seed::root(2))?;
+        course.to(0)?;
+        assert_eq!(magnitudes(parameters)?, before);
+        course.to(2)?;
+        // two steps of the same network along the same batches
+        let mut loader = Loader::new(&other.train, Some(32), Seed::root(2))?;
+        for _ in 0..2 {
+            let gradients = other.model.loss(&loader.next_batch()?)?.backward()?;
+            for (_, var) in other.model.parameters() {
+                let gradient = gradients.get(var).expect("the loss holds it");
+                var.set(&var.as_tensor().detach().sub(&(gradient * 0.1)?)?)?;
+            }
+        }
+        let there = magnitudes(parameters)?;
+        for (a, b) in there.iter().zip(magnitudes(other.model.parameters())?) {
+            // weights below 1 in f32
+            assert!((a - b).abs() < 1e-6, "{a} {b}");
+        }
+        assert_ne!(there, before);
+        course.to(2)?;
+        assert_eq!(magnitudes(parameters)?, there);
+        Ok(())
     }
 }
