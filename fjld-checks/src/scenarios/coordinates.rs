@@ -102,15 +102,6 @@ impl Contribution {
     /// Every definition.
     pub const ALL: [Self; 3] = [Self::Part, Self::Without, Self::Own];
 
-    /// Its name in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Part => "part",
-            Self::Without => "without",
-            Self::Own => "own",
-        }
-    }
-
     /// The contribution of every parameter; 0 where it is undefined.
     pub fn of(self, coordinates: &Coordinates) -> Vec<f64> {
         let all = vec![true; coordinates.mean.len()];
@@ -230,15 +221,5 @@ mod tests {
         assert_eq!(with(roundings).ratio(&[true]), None);
         let more = roundings * (1.0 + 2.0 * roundings);
         assert_eq!(with(more).ratio(&[true]), Some(1.0 / more));
-    }
-
-    #[test]
-    fn a_contribution_is_named_as_the_pruning_by_it() {
-        use crate::scenarios::faq::pruning::Method;
-        let methods = [Method::Part, Method::Without, Method::Own];
-        for (contribution, method) in Contribution::ALL.into_iter().zip(methods) {
-            let written = serde_json::to_value(method).expect("it is a name");
-            assert_eq!(written, contribution.name());
-        }
     }
 }
