@@ -432,42 +432,4 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::study::tests::{Sums, tiers};
-    use super::*;
-
-    fn store(folder: &Path, tier: Tier) -> RunStore {
-        RunStore::new(tier, Seed::root(1), Some(folder.to_owned()))
-    }
-
-    #[test]
-    fn a_study_that_was_cut_off_goes_on_to_the_rows_of_one_that_was_not() -> Result<()> {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let sums = |seeds| Sums {
-            tiers: tiers(seeds),
-        };
-        let mut whole = RunStore::new(Tier::Quick, Seed::root(1), None);
-        whole.run_study(&sums(4))?;
-        let rows: Vec<f64> = whole.rows("sums")?;
-        assert_eq!(rows.len(), 4);
-        // another tier and another study are not taken up; the same one is, wherever it stopped
-        store(folder.path(), Tier::Full).run_study(&sums(4))?;
-        store(folder.path(), Tier::Quick).run_study(&sums(3))?;
-        let before = std::fs::read_dir(unfinished(folder.path())).expect("it is there");
-        assert_eq!(before.count(), 7);
-        store(folder.path(), Tier::Quick).run_study(&sums(4))?;
-        let kept = unfinished(folder.path());
-        let one = std::fs::read_dir(&kept).expect("it is there").next();
-        std::fs::remove_file(one.expect("seven more").expect("it is there").path()).expect("mine");
-        let mut resumed = store(folder.path(), Tier::Quick);
-        resumed.run_study(&sums(4))?;
-        assert_eq!(resumed.rows::<f64>("sums")?, rows);
-        resumed.write(folder.path())?;
-        assert!(kept.exists());
-        resumed.forget();
-        assert!(!kept.exists());
-        let written = std::fs::read_to_string(folder.path().join("evidence/sums.jsonl"));
-        assert_eq!(written.expect("it was written").lines().count(), 4);
-        Ok(())
-    }
-}
+mod tests;

@@ -376,3 +376,6 @@ impl TrainingScenario {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -261,3 +261,130 @@ fn some(
         test.sample(test_examples, seed.derive("test")),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grammar_of(train_examples: usize, test_examples: usize, context: usize) -> DataChoice {
+        DataChoice::Grammar {
+            train_examples,
+            test_examples,
+            context,
+        }
+    }
+
+    fn shakespeare_of(train_examples: usize, test_examples: usize, context: usize) -> DataChoice {
+        DataChoice::TinyShakespeare {
+            train_examples,
+            test_examples,
+            context,
+        }
+    }
+
+    fn mnist_of(train_examples: usize, test_examples: usize) -> DataChoice {
+        DataChoice::Mnist {
+            train_examples,
+            test_examples,
+        }
+    }
+
+    fn cifar10_of(train_examples: usize, test_examples: usize) -> DataChoice {
+        DataChoice::Cifar10 {
+            train_examples,
+            test_examples,
+        }
+    }
+
+    fn sums_of(modulus: usize, test_share: f64) -> DataChoice {
+        DataChoice::ModularAddition {
+            modulus,
+            test_share,
+        }
+    }
+
+    #[test]
+    fn every_data_set_gives_what_it_has_and_one_more_is_refused() {
+        let digits = |test_share| DataChoice::Digits { test_share };
+        // a stretch of 9 takes 10 characters, of the 1,003,851 to train on and the 111,543 held out
+        for (most, more, said) in [
+            (digits(0.9), digits(0.95), "test_share is 0.95"),
+            (sums_of(3, 0.01), sums_of(3, 0.001), "test_share is 0.001"),
+            (sums_of(1000, 0.5), sums_of(1001, 0.5), "modulus is 1001"),
+            (sums_of(3, 0.5), sums_of(2, 0.5), "modulus is 2"),
+            (mnist_of(60_000, 10_000), mnist_of(60_001, 1), "2 and 60000"),
+            (mnist_of(2, 1), mnist_of(2, 10_001), "1 and 10000"),
+            (
+                cifar10_of(50_000, 10_000),
+                cifar10_of(50_001, 1),
+                "2 and 50000",
+            ),
+            (cifar10_of(2, 1), cifar10_of(1, 1), "train_examples is 1"),
+            (
+                grammar_of(2, 1, 4096),
+                grammar_of(2, 1, 4097),
+                "context is 4097",
+            ),
+            (
+                grammar_of(2, 1, 1),
+                grammar_of(2, 0, 1),
+                "test_examples is 0",
+            ),
+            (
+                shakespeare_of(100_385, 11_154, 9),
+                shakespeare_of(100_386, 1, 9),
+                "2 and 100385",
+            ),
+            (
+                shakespeare_of(2, 1, 9),
+                shakespeare_of(2, 11_155, 9),
+                "1 and 11154",
+            ),
+        ] {
+            assert!(most.check("a.toml").is_ok(), "{most:?}");
+            let refused = more.check("a.toml").expect_err(said).to_string();
+            assert!(refused.starts_with("a.toml: data."), "{refused}");
+            assert!(refused.contains(said), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_folder_has_to_hold_what_is_not_built_in() {
+        let needs = |choice: DataChoice| choice.needs().map(|set| set.name);
+        assert_eq!(needs(mnist_of(2, 1)), Some("mnist"));
+        assert_eq!(needs(cifar10_of(2, 1)), Some("cifar-10"));
+        assert_eq!(needs(shakespeare_of(2, 1, 9)), Some("tiny-shakespeare"));
+        assert_eq!(needs(grammar_of(2, 1, 9)), None);
+    }
+
+    #[test]
+    fn a_part_has_as_many_stretches_and_labels_as_the_choice_says() -> Result<()> {
+        let choice = grammar_of(5, 3, 4);
+        let (train, test) = choice.split(Seed::root(1), None)?;
+        assert_eq!((train.len(), test.len()), (5, 3));
+        let device = candle_core::Device::Cpu;
+        assert_eq!(train.tensors(&device)?.0.dims(), [5, 4]);
+        // each of 4 characters of 3 stretches is followed by one to guess
+        assert_eq!(choice.test_labels(), 12);
+        assert_eq!(shakespeare_of(9, 3, 4).test_labels(), 12);
+        for choice in [
+            choice,
+            sums_of(5, 0.4),
+            DataChoice::Digits { test_share: 0.3 },
+        ] {
+            let (_, test) = choice.split(Seed::root(2), None)?;
+            let labels = test.tensors(&device)?.1.elem_count();
+            assert_eq!(choice.test_labels(), labels, "{choice:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_entropy_rate_is_known_of_the_grammar_alone() {
+        let rate = grammar_of(2, 1, 9).entropy_rate().expect("it is known");
+        // 7/4 ln 2 a word, of 2 to 5 letters and a space
+        let word = 1.75 * std::f64::consts::LN_2;
+        assert!((word / 6.0..word / 3.0).contains(&rate), "{rate}");
+        assert_eq!(shakespeare_of(2, 1, 9).entropy_rate(), None);
+    }
+}

@@ -69,4 +69,33 @@ mod tests {
         all.sort_unstable();
         assert_eq!(all, text);
     }
+
+    /// A folder whose file has this text in place of Shakespeare's.
+    fn folder(text: &[u8]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let own = folder.path().join("text");
+        std::fs::create_dir(&own).expect("it is new");
+        std::fs::write(own.join("tinyshakespeare.txt"), text).expect("it is mine");
+        folder
+    }
+
+    #[test]
+    fn characters_are_numbered_in_their_order_and_the_last_tenth_is_held_out() -> Result<()> {
+        // 7 has no factor in common with 65, so that each of 65 characters comes in turn
+        let numbers: Vec<u32> = (0..137).map(|i| i * 7 % 65).collect();
+        let text: Vec<u8> = numbers.iter().map(|&n| b' ' + n as u8).collect();
+        let (train, test) = tiny_shakespeare(Some(folder(&text).path()))?;
+        // nine times a tenth of 137, rounded down
+        assert_eq!(train, numbers[..117]);
+        assert_eq!(test, numbers[117..]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_text_of_another_number_of_characters_is_refused() {
+        let said = tiny_shakespeare(Some(folder(b"to be or not").path()));
+        let said = said.expect_err("it is another text").to_string();
+        // a space and b, e, n, o, r, t
+        assert!(said.contains("has 7 different characters"), "{said}");
+    }
 }

@@ -200,4 +200,76 @@ mod tests {
         assert!(said.to_string().contains("\"dancing-seed-1\""), "{said}");
         Ok(())
     }
+
+    #[test]
+    fn a_value_of_any_part_that_is_out_of_range_is_refused() -> Result<()> {
+        for (old, new, said) in [
+            (
+                "test_share = 0.5",
+                "test_share = 0.95",
+                "data.test_share is 0.95",
+            ),
+            (
+                "hidden = [32]",
+                "hidden = [0]",
+                "the widths in model are [0]",
+            ),
+            (
+                "retraining = 30",
+                "retraining = 0",
+                "pruning.retraining is 0",
+            ),
+            ("window = 5", "window = 0", "plateau.window is 0"),
+            ("every = 20", "every = 200", "step_size.every is 200"),
+            ("[16, 64, 256]", "[0]", "step_size.measurement_batches is 0"),
+            ("name = \"end\"", "name = \"floor\"", "each once"),
+            (
+                "start = 0.01",
+                "start = 0.0",
+                "plateau.courses.saddle.start is 0",
+            ),
+            ("seeds = 5", "seeds = 0", "tiers.quick has 0 seeds"),
+        ] {
+            let text = shipped::text("faq")?;
+            assert!(text.contains(old), "{old}");
+            let refused = parse(&text.replace(old, new), "a.toml").expect_err(said);
+            assert!(refused.to_string().contains(said), "{refused}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn its_folder_has_to_hold_the_data_that_it_names() -> Result<()> {
+        assert!(small()?.needs().is_none());
+        let text = shipped::text("faq")?
+            .replace("name = \"digits\"", "name = \"mnist\"")
+            .replace(
+                "test_share = 0.5",
+                "train_examples = 20\ntest_examples = 20",
+            );
+        let scenario = parse(&text, "a.toml")?;
+        assert_eq!(scenario.needs().map(|set| set.name), Some("mnist"));
+        Ok(())
+    }
+
+    #[test]
+    fn the_mean_is_the_sum_over_the_number() {
+        assert_eq!(mean([1.0, 2.0, 6.0]), 3.0);
+        assert!(mean([]).is_nan());
+    }
+
+    /// A small network on a tenth of the digits.
+    pub(super) fn bench() -> Result<super::super::course::Bench> {
+        let data = DataChoice::Digits { test_share: 0.9 };
+        let model = ModelChoice::Mlp { hidden: vec![8] };
+        super::super::course::Bench::new(&data, &model, Seed::root(1), None, false)
+    }
+
+    /// The words of each line of a table behind its head.
+    pub(super) fn words(table: &str) -> Vec<Vec<&str>> {
+        let lines = table.lines().skip(1);
+        lines
+            .map(|line| line.split_whitespace().collect())
+            .collect()
+    }
 }

@@ -183,3 +183,103 @@ pub(super) fn table(rows: &[Row]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{bench, words};
+    use super::*;
+
+    #[test]
+    fn a_kind_is_named_as_in_files() {
+        for kind in [Kind::Saddle, Kind::Floor, Kind::End, Kind::Steady] {
+            let written = serde_json::to_string(&kind).expect("it is a name");
+            assert_eq!(written, format!("\"{}\"", kind.name()));
+        }
+    }
+
+    #[test]
+    fn a_training_is_watched_from_its_scaled_start_and_at_a_tenth_of_its_rate_from_the_drop_on()
+    -> Result<()> {
+        let bench = bench()?;
+        let parameters = bench.model.parameters();
+        let start = Snapshot::of(parameters)?;
+        let watched = |name, start, drop| Watched {
+            name,
+            batch_size: 16,
+            learning_rate: 0.5,
+            start,
+            steps: 6,
+            drop,
+        };
+        let plateau = Plateau {
+            every: 2,
+            window: 3,
+            courses: vec![
+                watched(Kind::Saddle, 0.5, None),
+                watched(Kind::Floor, 1.0, Some(4)),
+            ],
+        };
+        let seed = Seed::root(2);
+        let rows = plateau.run(9, &bench, seed)?;
+        let rates = [[0.5; 3], [0.5, 0.5, 0.05]];
+        let kinds = [(Kind::Saddle, 0.5), (Kind::Floor, 1.0)];
+        assert_eq!(rows.len(), 2);
+        for ((row, (kind, scale)), rates) in rows.iter().zip(kinds).zip(rates) {
+            assert_eq!((row.seed, row.kind, row.window), (9, kind, 3));
+            start.restore(parameters)?;
+            for (_, var) in parameters {
+                var.set(&var.affine(scale, 0.0)?)?;
+            }
+            let order = seed.derive(kind.name());
+            let mut course = Course::new(&bench, Rule::Sgd, 0.5, 16, order)?;
+            let mut expected = vec![(0, bench.loss()?, bench.held_out_loss()?)];
+            for (step, rate) in [2, 4, 6].into_iter().zip(rates) {
+                course.optimiser.set_learning_rate(rate);
+                course.to(step)?;
+                expected.push((step, bench.loss()?, bench.held_out_loss()?));
+            }
+            assert_eq!(row.readings.len(), 4);
+            for (reading, (step, loss, held_out)) in row.readings.iter().zip(expected) {
+                assert_eq!(reading.step, step);
+                // the same sums in f32; a step changes a loss by a hundred times as much
+                let near = |a: Option<f64>, b: Option<f64>| (a.unwrap() - b.unwrap()).abs() < 1e-5;
+                assert!(near(reading.loss, loss), "{reading:?} {loss:?}");
+                assert!(near(reading.held_out, held_out), "{reading:?} {held_out:?}");
+                assert!(reading.c.is_some_and(|c| c > 0.0), "{reading:?}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_table_has_about_a_dozen_lines_a_kind_of_means_over_the_runs() {
+        let row = |seed, kind, readings: u64, c| Row {
+            seed,
+            kind,
+            window: 1,
+            readings: (0..readings)
+                .map(|k| Reading {
+                    step: 10 * k,
+                    c: Some(c),
+                    loss: Some(c + k as f64),
+                    held_out: None,
+                })
+                .collect(),
+        };
+        let text = table(&[
+            row(0, Kind::End, 24, 1.0),
+            row(1, Kind::End, 24, 2.0),
+            row(0, Kind::Saddle, 3, 4.0),
+        ]);
+        let lines = words(&text);
+        // of 24 readings every second one, of 3 each
+        let steps = |name: &str| -> Vec<&str> {
+            let own = lines.iter().filter(|words| words[0] == name);
+            own.map(|words| words[1]).collect()
+        };
+        assert_eq!(steps("saddle"), ["0", "10", "20"]);
+        let every_second = (0..12).map(|k| (20 * k).to_string());
+        assert_eq!(steps("end"), every_second.collect::<Vec<_>>());
+        assert_eq!(lines[4], ["end", "20", "1.500000", "3.5000", "NaN"]);
+    }
+}

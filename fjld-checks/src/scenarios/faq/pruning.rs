@@ -205,4 +205,38 @@ mod tests {
         assert_eq!(counts(0.3), [2, 2]);
         assert_eq!(counts(0.05), [0, 2]);
     }
+
+    #[test]
+    fn the_table_has_means_over_the_runs_of_each_method_at_each_level() {
+        let row = |method, little, accuracy| Row {
+            seed: 0,
+            method,
+            draw: 0,
+            little,
+            pruned: 0.25,
+            accuracy,
+            retrained: 0.75,
+            whole: 0.875,
+            whole_retrained: 1.0,
+        };
+        let text = table(&[
+            row(Method::Part, 0.01, 0.125),
+            row(Method::Part, 0.01, 0.375),
+            row(Method::Random, 0.01, 0.0625),
+            row(Method::Part, 0.1, 0.5),
+        ]);
+        let lines = super::super::tests::words(&text);
+        assert_eq!(lines.len(), 2 * Method::ALL.len());
+        let accuracy = |method: &str, little: &str| {
+            let mut own = lines.iter().filter(|w| w[..2] == [method, little]);
+            own.next().expect("each is there")[3]
+        };
+        // the mean of an eighth and three eighths
+        assert_eq!(accuracy("part", "0.0100"), "0.250");
+        assert_eq!(accuracy("random", "0.0100"), "0.062");
+        assert_eq!(accuracy("part", "0.1000"), "0.500");
+        // no run, no mean
+        assert_eq!(accuracy("own", "0.0100"), "NaN");
+        assert_eq!(accuracy("random", "0.1000"), "NaN");
+    }
 }

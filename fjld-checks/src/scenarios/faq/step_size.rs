@@ -232,4 +232,112 @@ mod tests {
         let all = spaced(10, 10);
         assert_eq!((all.len(), all.iter().max()), (10, Some(&9)));
     }
+
+    use super::super::tests::{bench, words};
+
+    fn steps_of(steps: u64, every: u64, measurement_batches: &[usize]) -> StepSize {
+        StepSize {
+            batch_size: 32,
+            steps,
+            every,
+            learning_rates: vec![0.001],
+            measurement_batches: measurement_batches.to_vec(),
+        }
+    }
+
+    #[test]
+    fn the_step_size_is_halved_at_the_looks_that_say_so() -> Result<()> {
+        let bench = bench()?;
+        let start = Snapshot::of(bench.model.parameters())?;
+        let order = Seed::root(2);
+        let mut seen = Vec::new();
+        // looks before steps 0, 3 and 6 of 7
+        let (end, changes) = steps_of(7, 3, &[]).train((&bench, &start), 0.4, order, |look| {
+            seen.push(look);
+            Ok(look > 0)
+        })?;
+        assert_eq!((seen, changes), (vec![0, 1, 2], 2));
+        start.restore(bench.model.parameters())?;
+        let mut course = Course::new(&bench, Rule::Sgd, 0.4, 32, order)?;
+        for (step, rate) in [(3, 0.4), (6, 0.2), (7, 0.1)] {
+            course.optimiser.set_learning_rate(rate);
+            course.to(step)?;
+        }
+        let near = |a: Option<f64>, b: Option<f64>| (a.unwrap() - b.unwrap()).abs() < 1e-5;
+        // the same sums in f32; a step changes a loss by a hundred times as much
+        assert!(near(end.loss, bench.loss()?), "{end:?}");
+        assert!(near(end.held_out, bench.held_out_loss()?), "{end:?}");
+        assert_eq!(end.accuracy, bench.accuracy()?);
+        Ok(())
+    }
+
+    #[test]
+    fn looks_begin_before_the_first_step_and_end_before_the_last() {
+        assert_eq!(steps_of(200, 20, &[]).looks(), 10);
+        assert_eq!(steps_of(201, 20, &[]).looks(), 11);
+        assert_eq!(steps_of(3, 2, &[]).looks(), 2);
+    }
+
+    #[test]
+    fn a_rule_acts_on_c_at_the_measurement_batch() -> Result<()> {
+        let bench = bench()?;
+        let c = population_ratio(&bench.model, &bench.train, usize::MAX)?;
+        let c = c.expect("examples differ");
+        // at these batches C is below what is critical, critical, and above it, and steps of a thousandth leave it there
+        let critical = (1.0 / c).round() as usize;
+        assert!(critical >= 3, "{c}");
+        let batches = [1, critical, 1_000_000];
+        let rows = steps_of(2, 1, &batches).run(5, &bench, Seed::root(3))?;
+        let found: Vec<_> = rows
+            .iter()
+            .map(|r| (r.batch_size, r.halving, r.changes))
+            .collect();
+        let expected = [
+            (1, Halving::Near, 0),
+            (1, Halving::Below, 2),
+            (critical, Halving::Near, 2),
+            (critical, Halving::Below, 2),
+            (1_000_000, Halving::Near, 0),
+            (1_000_000, Halving::Below, 0),
+        ];
+        assert_eq!(found, expected);
+        for row in rows {
+            assert_eq!((row.seed, row.learning_rate), (5, 0.001));
+            // without a halving all three trainings are the same, and two of two looks are spaced in one way only
+            assert_eq!(row.even, row.adjusted, "{row:?}");
+            assert_eq!(row.constant == row.adjusted, row.changes == 0, "{row:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_table_has_means_over_the_runs_of_each_rule_rate_and_batch() {
+        let end = |held_out| End {
+            loss: None,
+            held_out: Some(held_out),
+            accuracy: 0.5,
+        };
+        let row = |learning_rate, batch_size, halving, changes, held_out| Row {
+            seed: 0,
+            learning_rate,
+            batch_size,
+            halving,
+            changes,
+            adjusted: end(held_out),
+            constant: end(2.0 * held_out),
+            even: end(3.0 * held_out),
+        };
+        let text = table(&[
+            row(0.5, 16, Halving::Near, 1, 0.25),
+            row(0.5, 16, Halving::Near, 4, 0.75),
+            row(0.5, 16, Halving::Below, 7, 2.0),
+            row(0.1, 64, Halving::Near, 9, 3.0),
+        ]);
+        let expected = [
+            ["near", "0.1", "64", "9.0", "3.0000", "6.0000", "9.0000"],
+            ["near", "0.5", "16", "2.5", "0.5000", "1.0000", "1.5000"],
+            ["below", "0.5", "16", "7.0", "2.0000", "4.0000", "6.0000"],
+        ];
+        assert_eq!(words(&text), expected);
+    }
 }
