@@ -153,4 +153,88 @@ mod tests {
         }
         Ok(())
     }
+
+    /// Four gradients with the means 2, 3 and 0. The first two coordinates have the deviations -1, 1, -1, 1 and -3, -1, 1, 3, so that
+    /// with the divisor 3 their variances are 4/3 and 20/3 and their covariance is 4/3; the third, as of a pixel that is always dark,
+    /// never moves.
+    fn four_gradients() -> Gradients {
+        let rows = [[1.0, 0.0], [3.0, 2.0], [1.0, 4.0], [3.0, 6.0]];
+        Gradients {
+            rows: Mat::from_fn(4, 3, |i, j| if j < 2 { rows[i][j] } else { 0.0 }),
+            pairs: Vec::new(),
+        }
+    }
+
+    /// Rounding of a few operations on numbers of order 1.
+    const TOLERANCE: f64 = 1e-12;
+
+    #[test]
+    fn means_and_covariances_of_four_gradients_are_those_by_hand() {
+        let (mean, covariance) = moments(&four_gradients().rows);
+        assert_eq!(mean, [2.0, 3.0, 0.0]);
+        let expected = [[4.0, 4.0, 0.0], [4.0, 20.0, 0.0], [0.0, 0.0, 0.0]];
+        let expected = Mat::from_fn(3, 3, |i, j| expected[i][j] / 3.0);
+        assert!((covariance - expected).norm_max() < TOLERANCE);
+    }
+
+    #[test]
+    fn metrics_of_four_gradients_are_those_by_hand_and_a_coordinate_that_never_moves_does_not_count()
+    -> Result<()> {
+        let by_hand = [
+            // (4 + 9) / (4/3 + 20/3)
+            (Metric::Ratio, 13.0 / 8.0),
+            // (4 / (4/3) + 9 / (20/3)) / 2 = (3 + 1.35) / 2
+            (Metric::DiagonallyWeighted, 2.175),
+            // D = [4 4; 4 20] / 3 has the inverse 3/64 [20 -4; -4 4], so that t = 3/64 (20 * 4 - 8 * 6 + 4 * 9); the rank is 2
+            (Metric::Mahalanobis, 3.0 / 64.0 * 68.0 / 2.0),
+            // the product of the variances is 80/9
+            (Metric::LogJeffreys, -0.5 * (80.0f64 / 9.0).ln()),
+        ];
+        for (metric, expected) in by_hand {
+            let value = metric.of(&four_gradients())?.expect("it exists");
+            assert!((value - expected).abs() < TOLERANCE, "{metric:?}: {value}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_effective_rank_averages_over_all_pairs_of_differences_of_gradients() -> Result<()> {
+        // for four different gradients the differences d = x1 - x2 and e = x3 - x4 are independent of mean 0 and covariance 2 D, so that
+        // (d.e)^2 is 4 Tr D^2 in the mean and |d|^2 |e|^2 is 4 (Tr D)^2
+        let gradients = four_gradients();
+        let row = |i: usize| [gradients.rows[(i, 0)], gradients.rows[(i, 1)]];
+        let less = |a: [f64; 2], b: [f64; 2]| [a[0] - b[0], a[1] - b[1]];
+        let dot = |a: [f64; 2], b: [f64; 2]| a[0] * b[0] + a[1] * b[1];
+        let (mut square_of_trace, mut trace_of_square) = (0.0, 0.0);
+        // the three ways to split four into two pairs: which of a pair is first makes no difference
+        for [a, b, c, d] in [[0, 1, 2, 3], [0, 2, 1, 3], [0, 3, 1, 2]] {
+            let (one, other) = (less(row(a), row(b)), less(row(c), row(d)));
+            square_of_trace += dot(one, one) * dot(other, other);
+            trace_of_square += dot(one, other).powi(2);
+        }
+        let value = Metric::EffectiveRank.of(&gradients)?.expect("they spread");
+        let expected = square_of_trace / trace_of_square;
+        assert!((value - expected).abs() < TOLERANCE, "{value}, {expected}");
+        Ok(())
+    }
+
+    #[test]
+    fn there_is_no_kronecker_form_without_layers() -> Result<()> {
+        assert_eq!(Metric::Kfac.of(&four_gradients())?, None);
+        Ok(())
+    }
+
+    #[test]
+    fn a_logarithm_moves_by_its_difference_and_all_else_relatively() {
+        for metric in Metric::ALL {
+            // from 2 to 5: the difference is 3, which is one and a half times 2
+            let expected = if metric == Metric::LogJeffreys {
+                3.0
+            } else {
+                1.5
+            };
+            assert_eq!(metric.change(2.0, 5.0), expected, "{metric:?}");
+            assert_eq!(metric.change(2.0, 2.0), 0.0, "{metric:?}");
+        }
+    }
 }

@@ -296,3 +296,6 @@ impl Cell {
         self.independent_draws
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -221,3 +221,136 @@ impl Network {
         outputs
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fjld_core::rng::Seed;
+
+    /// A network 4 -> 3 -> 2 with biases and a map between its layers, and five examples.
+    fn network_and_problem() -> (Network, Problem) {
+        let generator = &mut Seed::root(11).derive("network").generator();
+        let mut draw = |rows: usize, columns: usize| {
+            let values = standard_normals(generator, rows * columns);
+            Mat::from_fn(rows, columns, |i, j| values[i * columns + j])
+        };
+        let network = Network {
+            first: draw(3, 4),
+            first_bias: draw(3, 1).col(0).iter().copied().collect(),
+            second: draw(2, 3),
+            second_bias: draw(2, 1).col(0).iter().copied().collect(),
+            mix: Some(draw(3, 3)),
+        };
+        let problem = Problem {
+            inputs: draw(5, 4),
+            targets: draw(5, 2),
+        };
+        (network, problem)
+    }
+
+    /// `V relu(M (W x + b)) + c` of one example, entry by entry.
+    fn formula(network: &Network, problem: &Problem, example: usize) -> [f64; 2] {
+        let mix = network
+            .mix
+            .as_ref()
+            .expect("it has a map between its layers");
+        let mut outputs = [network.second_bias[0], network.second_bias[1]];
+        for unit in 0..3 {
+            let mut sum = 0.0;
+            for k in 0..3 {
+                let mut before = network.first_bias[k];
+                for j in 0..4 {
+                    before += network.first[(k, j)] * problem.inputs[(example, j)];
+                }
+                sum += mix[(unit, k)] * before;
+            }
+            for (o, output) in outputs.iter_mut().enumerate() {
+                *output += network.second[(o, unit)] * sum.max(0.0);
+            }
+        }
+        outputs
+    }
+
+    /// Half the squared error of one example.
+    fn loss(network: &Network, problem: &Problem, example: usize) -> f64 {
+        let outputs = formula(network, problem, example);
+        let errors = (0..2).map(|o| outputs[o] - problem.targets[(example, o)]);
+        errors.map(|e| e * e / 2.0).sum()
+    }
+
+    #[test]
+    fn outputs_are_those_of_the_formula_entry_by_entry() {
+        let (network, problem) = network_and_problem();
+        let outputs = network.outputs(problem.inputs.as_ref());
+        assert_eq!((outputs.nrows(), outputs.ncols()), (5, 2));
+        for example in 0..5 {
+            for (o, expected) in formula(&network, &problem, example).into_iter().enumerate() {
+                // rounding of a sum of some ten products of order 1
+                assert!((outputs[(example, o)] - expected).abs() < 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn each_row_of_gradients_is_the_slope_of_half_the_squared_error_of_its_example() -> Result<()> {
+        let (network, problem) = network_and_problem();
+        let rows = network.gradients(&problem)?.rows;
+        // W row by row, b, V row by row, c
+        assert_eq!((rows.nrows(), rows.ncols()), (5, 12 + 3 + 6 + 2));
+        let step = 1e-4;
+        for k in 0..rows.ncols() {
+            let moved = |by: f64| {
+                let mut network = network.clone();
+                match k {
+                    0..12 => network.first[(k / 4, k % 4)] += by,
+                    12..15 => network.first_bias[k - 12] += by,
+                    15..21 => network.second[((k - 15) / 3, (k - 15) % 3)] += by,
+                    _ => network.second_bias[k - 21] += by,
+                }
+                network
+            };
+            let (up, down) = (moved(step), moved(-step));
+            for example in 0..5 {
+                let rise = loss(&up, &problem, example) - loss(&down, &problem, example);
+                let expected = rise / (2.0 * step);
+                // the loss is quadratic in one parameter, so that there is only the rounding of losses up to some 100 over the step
+                let error = (rows[(example, k)] - expected).abs();
+                assert!(error < 1e-9, "{example}, {k}: {error}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn random_weights_differ_and_have_variances_of_two_and_one_over_the_fan_in() {
+        let generator = &mut Seed::root(12).derive("random").generator();
+        let network = Network::random([50, 40, 30], generator);
+        for (weights, variance) in [(&network.first, 2.0 / 50.0), (&network.second, 1.0 / 40.0)] {
+            let columns = 0..weights.ncols();
+            let mut entries: Vec<f64> = columns
+                .flat_map(|j| weights.col(j).iter().copied())
+                .collect();
+            let count = entries.len();
+            let found = entries.iter().map(|w| w * w).sum::<f64>() / count as f64;
+            // five standard errors of the mean square of normals
+            let error = 5.0 * (2.0 / count as f64).sqrt();
+            assert!((found / variance - 1.0).abs() < error, "{found}");
+            entries.sort_by(f64::total_cmp);
+            entries.dedup();
+            assert_eq!(entries.len(), count);
+        }
+        assert_eq!(network.first_bias, [0.0; 40]);
+        assert_eq!(network.second_bias, [0.0; 30]);
+    }
+
+    #[test]
+    fn a_problem_is_empty_when_no_example_is_picked() {
+        let (_, problem) = network_and_problem();
+        assert!(problem.pick(&[]).is_empty());
+        let picked = problem.pick(&[3, 0]);
+        assert!(!picked.is_empty());
+        assert_eq!(picked.len(), 2);
+        assert!((0..4).all(|j| picked.inputs[(0, j)] == problem.inputs[(3, j)]));
+        assert!((0..2).all(|j| picked.targets[(1, j)] == problem.targets[(0, j)]));
+    }
+}

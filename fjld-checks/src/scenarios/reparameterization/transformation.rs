@@ -262,4 +262,55 @@ mod tests {
             .fold(0.0f64, |m, v| m.max(*v));
         assert!((largest - 10.0).abs() < TOLERANCE);
     }
+
+    #[test]
+    fn a_map_of_all_parameters_turns_gradients_by_the_chain_rule_and_leaves_no_layers() -> Result<()>
+    {
+        let (network, problem, mut generator) = network_and_problem();
+        let before = network.gradients(&problem)?.rows;
+        let d = before.ncols();
+        // neither symmetric nor orthogonal, so that a transpose or an inverse would show
+        let map =
+            rotation(d, &mut generator) * diagonal(&vec![2.0; d]) + Mat::<f64>::identity(d, d);
+        let after = Drawn::OnGradients(map.clone()).gradients(&network, &problem)?;
+        assert!(after.pairs.is_empty());
+        for example in 0..problem.len() {
+            for k in 0..d {
+                // theta_i = sum_k J_ik phi_k
+                let expected: f64 = (0..d).map(|i| before[(example, i)] * map[(i, k)]).sum();
+                assert!((after.rows[(example, k)] - expected).abs() < TOLERANCE);
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_logarithms_of_stretches_fill_the_range_of_the_condition_evenly() {
+        let mut generator = Seed::root(6).derive("stretches").generator();
+        let network = Network::random([1, 1000, 1], &mut generator);
+        let Drawn::Units(stretches) =
+            Transformation::RescaledUnits.draw(&network, 100.0, &mut generator)
+        else {
+            panic!("units are rescaled one by one");
+        };
+        // between 1/sqrt(100) and sqrt(100), so that decimal logarithms are between -1 and 1
+        let logarithms: Vec<f64> = stretches.iter().map(|c| c.log10()).collect();
+        assert!(logarithms.iter().all(|l| l.abs() <= 1.0));
+        // each quarter of the range has 250 of 1000, to five standard errors of sqrt(1000 * 1/4 * 3/4) = 13.7
+        for quarter in 0..4 {
+            let from = -1.0 + 0.5 * f64::from(quarter);
+            let inside = logarithms
+                .iter()
+                .filter(|l| (from..from + 0.5).contains(*l));
+            let count = inside.count();
+            assert!(count.abs_diff(250) < 69, "{quarter}: {count}");
+        }
+    }
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own_since_its_draws_are_seeded_by_it() {
+        let names: std::collections::BTreeSet<_> =
+            Transformation::ALL.map(Transformation::name).into();
+        assert_eq!(names.len(), Transformation::ALL.len());
+    }
 }
