@@ -5,7 +5,7 @@ use super::transformation::Transformation;
 use super::{Cell, Table};
 use crate::evidence::picture::{self, Axis, Kind, Panel, Picture, plain};
 
-/// The largest change that is rounding.
+/// A change below this is rounding.
 const ROUNDING: f64 = 1e-6;
 
 /// White at a thousandth, black at ten times.
