@@ -155,4 +155,34 @@ mod tests {
         assert_eq!(Rule::Double.count(3), 2);
         assert_eq!(Rule::Half.count(1), 1);
     }
+
+    #[test]
+    fn only_positive_values_can_be_a_tail() {
+        // two of them are not more than k = 2: there is no third to divide them by
+        assert_eq!(hill(&[3.0, 2.0, 0.0], 2, 0.9), None);
+        assert!(hill(&[3.0, 2.0, 1.0], 2, 0.9).is_some());
+    }
+
+    #[test]
+    fn the_extreme_value_index_is_that_of_pencil_on_either_side_of_zero() {
+        // the level of two standard deviations, given to fifteen digits
+        let level = 0.954_499_736_103_642;
+        let of = |a: f64, b: f64| {
+            let values = [a, b, 0.0].map(f64::exp);
+            extreme_value_index(&values, 2, level).expect("there are three values")
+        };
+        // Log-excesses 3 and 1 have the moments 2 and 5: g = 2 + 1 - 1/2 / (1 - 4/5) = 1/2, of variance (1 + 1/4) / 2.
+        let heavy = of(3.0, 1.0);
+        let half = 2.0 * (1.25f64 / 2.0).sqrt();
+        assert_relative_eq!(heavy.value, 0.5, max_relative = 1e-12);
+        assert_relative_eq!(heavy.interval[0], 0.5 - half, max_relative = 1e-9);
+        assert_relative_eq!(heavy.interval[1], 0.5 + half, max_relative = 1e-9);
+        // 14/3 and 7/3 have the moments 7/2 and 245/18: g = 7/2 + 1 - 1/2 / (1 - 9/10) = -1/2. With 1 - 2g, 1 - 3g and 1 - 4g being 2,
+        // 5/2 and 3 the variance is (3/2)^2 2 (4 - 16/(5/2) + (21/2) 2/(15/2)) = 9/2 (4 - 32/5 + 14/5) = 9/5, over k = 2.
+        let light = of(14.0 / 3.0, 7.0 / 3.0);
+        let half = 2.0 * (1.8f64 / 2.0).sqrt();
+        assert_relative_eq!(light.value, -0.5, max_relative = 1e-12);
+        assert_relative_eq!(light.interval[0], -0.5 - half, max_relative = 1e-9);
+        assert_relative_eq!(light.interval[1], -0.5 + half, max_relative = 1e-9);
+    }
 }

@@ -341,3 +341,6 @@ impl Study for NonIid {
         Ok(text)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -176,4 +176,55 @@ mod tests {
         assert_relative_eq!(deviation, 0.5f64.sqrt());
         assert_eq!(relative_error(&[(3.0, 2.0)]), (0.5, 0.0));
     }
+
+    #[test]
+    fn a_number_at_the_end_of_a_share_belongs_to_the_next_class() {
+        // numbers are drawn from 0 on and below 1: a share of u has all below u, or a class of no share could be drawn
+        let seed = Seed::root(5);
+        let u: f64 = seed.generator().random();
+        let class = |share: f64| {
+            let shares = [share, 1.0 - share];
+            draw(&shares, &[vec![0], vec![1]], 1, &mut seed.generator())
+        };
+        assert_eq!(class(u), [1]);
+        assert_eq!(class(u.next_up()), [0]);
+    }
+
+    #[test]
+    fn what_rounding_leaves_behind_goes_to_the_last_class_that_has_a_share() {
+        // shares that are all but nothing leave all behind them
+        let shares = [f64::MIN_POSITIVE, f64::MIN_POSITIVE, 0.0];
+        let generator = &mut Seed::root(6).generator();
+        let drawn = draw(&shares, &[vec![0], vec![1], vec![2]], 20, generator);
+        assert_eq!(drawn, [1; 20]);
+    }
+
+    #[test]
+    fn means_and_squares_are_taken_class_by_class_over_all_coordinates() {
+        // class 0 has (1, 2) and (3, -4), class 1 has (5, 6)
+        let rows = [1.0, 2.0, 5.0, 6.0, 3.0, -4.0];
+        let classes = Classes::of(&rows, 2, &by_class(&[0, 1, 0], 2));
+        assert_eq!(classes.means, [[2.0, -1.0], [5.0, 6.0]]);
+        assert_eq!(classes.mean_squares, [(5.0 + 25.0) / 2.0, 61.0]);
+    }
+
+    #[test]
+    fn the_exact_ratio_does_not_depend_on_the_unit_of_the_gradients() {
+        let ratio = |unit: f32| {
+            let rows = [unit, 0.0, 3.0 * unit];
+            Classes::of(&rows, 1, &by_class(&[0, 1, 0], 2)).ratio(&[0.5, 0.5], 3)
+        };
+        // powers of 2 leave every digit as it is
+        for unit in [1.0, 2f32.powi(-20), 2f32.powi(20)] {
+            assert_eq!(ratio(unit), Some(2.0), "{unit}");
+        }
+    }
+
+    #[test]
+    fn the_deviation_of_estimates_has_the_divisor_of_a_sample() {
+        // errors 1, 2 and 6 about their mean 3: (4 + 1 + 9) / 2
+        let (mean, deviation) = relative_error(&[(2.0, 1.0), (6.0, 2.0), (3.5, 0.5)]);
+        assert_relative_eq!(mean, 3.0);
+        assert_relative_eq!(deviation, 7f64.sqrt());
+    }
 }
