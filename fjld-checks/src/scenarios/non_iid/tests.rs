@@ -189,6 +189,21 @@ fn estimates_and_truths_along_a_stream_are_those_of_backward_passes() -> Result<
 }
 
 #[test]
+fn the_gradient_of_a_minibatch_is_the_mean_of_its_examples_as_often_as_they_were_drawn()
+-> Result<()> {
+    let small = Small::new()?;
+    let drawn = [6, 1, 1, 4, 0];
+    let found = Start::of(&small.moment())?.mean_of(&drawn);
+    let expected = small.gradient(&drawn)?;
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(&expected) {
+        // sums of five gradients of order 1 in f32
+        assert_relative_eq!(f64::from(*found), *expected, epsilon = 1e-6);
+    }
+    Ok(())
+}
+
+#[test]
 fn every_way_begins_where_the_first_one_did() -> Result<()> {
     let small = Small::new()?;
     let start = Start::of(&small.moment())?;
