@@ -89,7 +89,8 @@ fn a_study_is_refused_beyond_its_bounds_and_taken_at_them() {
     };
     let every = |depth: usize| Tier::ALL.map(|tier| (tier, vec![4, depth])).into();
     let readings = |count: usize| Tier::ALL.map(|tier| (tier, count)).into();
-    let refused: [(&dyn Fn(&mut DepthStudy), &str); 9] = [
+    type Change<'a> = &'a dyn Fn(&mut DepthStudy);
+    let refused: [(Change, &str); 9] = [
         (&|s| s.batch_sizes = vec![1, 0], "batch_sizes is [1, 0]"),
         (&|s| s.batch_sizes.clear(), "batch_sizes is []"),
         // there are 1,797 digits
