@@ -17,6 +17,13 @@ pub struct Verdict {
     pub outcome: Outcome,
 }
 
+impl Verdict {
+    /// Whether no test noticed it.
+    fn is_unnoticed(&self) -> bool {
+        matches!(self.outcome, Outcome::Missed | Outcome::Unreached)
+    }
+}
+
 type Reasons = BTreeMap<String, String>;
 
 /// The reasons in `equivalent.toml`, by the mutants' names.
@@ -30,10 +37,9 @@ pub fn missed<'a>(
     verdicts: &'a [Verdict],
     equivalent: &'a Reasons,
 ) -> impl Iterator<Item = &'a Verdict> {
-    let open = |v: &&Verdict| matches!(v.outcome, Outcome::Missed | Outcome::Unreached);
     verdicts
         .iter()
-        .filter(open)
+        .filter(|v| v.is_unnoticed())
         .filter(|v| !equivalent.contains_key(&v.key))
 }
 
@@ -69,8 +75,8 @@ pub fn summary(verdicts: &[Verdict], equivalent: &Reasons) -> String {
         writeln!(text, "{how} at line {}: {}", v.line, v.key).expect("a string");
     }
     // a name may stand for several mutants, of which one is caught
-    let open = |v: &&Verdict| matches!(v.outcome, Outcome::Missed | Outcome::Unreached);
-    let still: BTreeSet<&String> = verdicts.iter().filter(open).map(|v| &v.key).collect();
+    let unnoticed = verdicts.iter().filter(|v| v.is_unnoticed());
+    let still: BTreeSet<&String> = unnoticed.map(|v| &v.key).collect();
     let seen: BTreeSet<&String> = verdicts.iter().map(|v| &v.key).collect();
     for key in equivalent
         .keys()

@@ -224,16 +224,19 @@ mod tests {
         assert_eq!(noncentral_f_cdf(-1.0, 4.0, 10.0, 2.0), 0.0);
     }
 
+    /// What an interval decides about 1, to a relative tolerance.
+    fn about_one(low: f64, high: f64, tolerance: f64) -> Outcome {
+        let interval = Interval {
+            low,
+            high,
+            level: 0.95,
+        };
+        equivalence(0.5 * (low + high), interval, 1.0, tolerance)
+    }
+
     #[test]
     fn an_interval_decides_only_when_it_is_inside_or_outside_the_tolerance() {
-        let judge = |low, high| {
-            let interval = Interval {
-                low,
-                high,
-                level: 0.95,
-            };
-            equivalence(0.5 * (low + high), interval, 1.0, 0.1)
-        };
+        let judge = |low, high| about_one(low, high, 0.1);
         assert_eq!(judge(0.95, 1.05), Outcome::Holds);
         assert_eq!(judge(1.2, 1.3), Outcome::Violated);
         assert_eq!(judge(1.05, 1.3), Outcome::Undecided);
@@ -317,14 +320,7 @@ mod tests {
     #[test]
     fn an_interval_that_touches_the_end_of_the_tolerance_is_not_outside() {
         // halves and quarters, so that the ends meet exactly
-        let judge = |low, high| {
-            let interval = Interval {
-                low,
-                high,
-                level: 0.95,
-            };
-            equivalence(0.5 * (low + high), interval, 1.0, 0.25)
-        };
+        let judge = |low, high| about_one(low, high, 0.25);
         assert_eq!(judge(0.75, 1.25), Outcome::Holds);
         assert_eq!(judge(0.5, 0.75), Outcome::Undecided);
         assert_eq!(judge(1.25, 1.5), Outcome::Undecided);

@@ -278,6 +278,7 @@ impl Study for Lottery {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenarios::fixtures::quick;
     use crate::scenarios::store::RunStore;
     use crate::scenarios::{Scenario, shipped};
 
@@ -323,11 +324,7 @@ mod tests {
     #[test]
     fn every_subnetwork_starts_from_the_first_weights_of_the_whole() -> Result<()> {
         let study = small()?;
-        let work = Work {
-            tier: Tier::Quick,
-            seed: Seed::root(4),
-            data: None,
-        };
+        let work = quick(4);
         let found: Vec<Row> = rows(&study.run("seed-0", &work)?)?;
         // a magnitude mask of the trained network and an iterative one are the same at the first share
         let at_first = |method| found.iter().find(|r| r.method == method && r.share == 0.5);

@@ -8,6 +8,8 @@ pub mod data;
 pub mod depth;
 pub mod evidence;
 pub mod faq;
+#[cfg(test)]
+mod fixtures;
 pub mod gaussian;
 pub mod heavy_tails;
 pub mod kfac_sharper;

@@ -118,9 +118,9 @@ pub fn reading_steps(steps: u64, readings: usize) -> Vec<u64> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::store::RunStore;
-    use super::super::study::Work;
     use super::super::{Scenario, parse, shipped};
     use super::*;
+    use crate::scenarios::fixtures::quick;
     use crate::tier::Tier;
 
     pub fn small() -> StudyTraining {
@@ -157,11 +157,7 @@ pub(super) mod tests {
             let Scenario::Study(study) = shipped::scenario(name)? else {
                 unreachable!("it is a study");
             };
-            let work = Work {
-                tier: Tier::Quick,
-                seed: Seed::root(7),
-                data: None,
-            };
+            let work = quick(7);
             let items = study.items(work.tier);
             let alone = |threads: usize, item: &str| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();

@@ -322,6 +322,7 @@ impl FitCurve {
 mod tests {
     use super::super::{Scenario, parse};
     use super::*;
+    use crate::scenarios::fixtures::quick;
 
     pub(super) const TEXT: &str = include_str!("../../../../scenarios/double-descent.toml");
 
@@ -338,11 +339,7 @@ mod tests {
 
     fn rows(threads: usize, item: &str) -> Vec<String> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let work = Work {
-            tier: Tier::Quick,
-            seed: Seed::root(1),
-            data: None,
-        };
+        let work = quick(1);
         let run = || small().run(item, &work).expect("it runs");
         pool.expect("a pool").install(run)
     }
@@ -374,11 +371,7 @@ mod tests {
         let study = small();
         let items = study.items(Tier::Quick);
         assert_eq!(items[2], "seed-0-two-scales");
-        let work = Work {
-            tier: Tier::Quick,
-            seed: Seed::root(1),
-            data: None,
-        };
+        let work = quick(1);
         let said = study.run("seed-0-none", &work).expect_err("there is none");
         assert_eq!(
             said.to_string(),

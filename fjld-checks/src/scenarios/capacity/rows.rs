@@ -1,5 +1,6 @@
 //! What a row of the evidence holds.
 
+use super::super::fixtures::quick;
 use super::tests::TEXT;
 use super::*;
 
@@ -15,12 +16,7 @@ fn tiny() -> CapacityStudy {
 }
 
 fn lines(study: &CapacityStudy) -> Result<Vec<String>> {
-    let work = Work {
-        tier: Tier::Quick,
-        seed: Seed::root(1),
-        data: None,
-    };
-    study.run("seed-0-polynomial", &work)
+    study.run("seed-0-polynomial", &quick(1))
 }
 
 #[test]

@@ -1,3 +1,4 @@
+use super::super::fixtures::quick;
 use super::super::store::RunStore;
 use super::*;
 
@@ -12,20 +13,12 @@ fn small() -> DepthStudy {
     study
 }
 
-fn work() -> Work<'static> {
-    Work {
-        tier: Tier::Quick,
-        seed: Seed::root(1),
-        data: None,
-    }
-}
-
 #[test]
 fn a_network_is_trained_to_the_same_row_whatever_the_number_of_threads() {
     let item = "seed-1-residual-6-true-labels";
     let rows = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let run = || small().run(item, &work()).expect("it runs");
+        let run = || small().run(item, &quick(1)).expect("it runs");
         pool.expect("a pool").install(run)
     };
     assert_eq!(rows(1), rows(2));
@@ -62,7 +55,7 @@ fn a_study_that_was_cut_off_goes_on_to_the_rows_of_one_that_was_not() -> Result<
 fn a_loss_that_is_no_number_ends_the_curve_without_ending_the_study() -> Result<()> {
     let mut study = small();
     study.training.learning_rate = 1e12;
-    let rows = study.run("seed-0-plain-6-true-labels", &work())?;
+    let rows = study.run("seed-0-plain-6-true-labels", &quick(1))?;
     let curves: Vec<DepthCurve> = study::rows(&rows)?;
     assert!(curves[0].steps.len() < 4, "{curves:?}");
     assert!(study.table(&rows)?.contains("plain"));
@@ -77,7 +70,11 @@ fn pieces_are_every_kind_depth_and_seed_with_both_labels() {
         small().tiers.seeds(Tier::Quick) * 3 * 2 * 2
     );
     assert!(items.contains(&"seed-4-plain-3-shuffled-labels".to_owned()));
-    assert!(small().run("seed-99-plain-3-true-labels", &work()).is_err());
+    assert!(
+        small()
+            .run("seed-99-plain-3-true-labels", &quick(1))
+            .is_err()
+    );
 }
 
 #[test]
@@ -156,9 +153,9 @@ fn untrained(study: &DepthStudy, seed: Seed) -> Result<(Model, (Tensor, Tensor))
 #[test]
 fn each_reading_is_taken_after_as_many_steps_as_it_says() -> Result<()> {
     let study = small();
-    let found = study.run("seed-0-plain-3-true-labels", &work())?;
+    let found = study.run("seed-0-plain-3-true-labels", &quick(1))?;
     let curve: DepthCurve = study::rows(&found)?.remove(0);
-    let seed = work().seed.derive("seed 0");
+    let seed = quick(1).seed.derive("seed 0");
     let (model, examples) = untrained(&study, seed)?;
     let mut loader = Loader::new(&examples, Some(32), seed.derive("order"))?;
     let mut optimiser = Optimiser::new(Rule::Momentum, 0.02, 0.0);
@@ -181,7 +178,7 @@ fn a_loss_beyond_what_gradients_can_be_squared_at_is_not_read() -> Result<()> {
     let study = small();
     let (model, examples) = untrained(&study, Seed::root(1))?;
     let read = |curve: &mut DepthCurve| curve.read(7, &model, &examples, &examples);
-    let found = study.run("seed-0-plain-3-true-labels", &work())?;
+    let found = study.run("seed-0-plain-3-true-labels", &quick(1))?;
     let mut curve: DepthCurve = study::rows(&found)?.remove(0);
     let before = curve.steps.len();
     let (_, scores) = model

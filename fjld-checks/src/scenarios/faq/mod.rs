@@ -133,6 +133,7 @@ fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenarios::fixtures::quick;
     use crate::scenarios::store::RunStore;
     use crate::scenarios::{parse, shipped};
     use fjld_core::rng::Seed;
@@ -189,11 +190,7 @@ mod tests {
 
     #[test]
     fn a_piece_of_another_name_is_refused() -> Result<()> {
-        let work = Work {
-            tier: Tier::Quick,
-            seed: Seed::root(1),
-            data: None,
-        };
+        let work = quick(1);
         let said = small()?
             .run("dancing-seed-1", &work)
             .expect_err("no such part");

@@ -1,6 +1,6 @@
 //! Noise against pencil and passes of single examples, and what a study says of it.
 
-use super::super::models::{Model, ModelChoice, Task};
+use super::super::fixtures::{linear_classifier, lines_of, quick};
 use super::*;
 use crate::tier::Tier;
 use approx::assert_relative_eq;
@@ -96,14 +96,8 @@ fn minibatches_of_examples_that_are_all_alike_are_like_them() {
 
 #[test]
 fn the_tails_of_single_examples_are_those_of_their_own_backward_passes() -> Result<()> {
-    let task = Task {
-        input: vec![2],
-        kinds: None,
-        classes: 3,
-    };
     let device = Device::Cpu;
-    let choice = ModelChoice::Mlp { hidden: vec![] };
-    let model: Model = choice.build(&task, Seed::root(2), &device)?;
+    let model = linear_classifier()?;
     let n = 16;
     let inputs = standard_normals(&mut Seed::root(5).generator(), 2 * n);
     let inputs: Vec<f32> = inputs.into_iter().map(|v| v as f32).collect();
@@ -154,11 +148,7 @@ fn the_tails_of_single_examples_are_those_of_their_own_backward_passes() -> Resu
 #[test]
 fn every_seed_is_a_piece_of_work_with_its_own_rows_at_every_reading() -> Result<()> {
     let study = study(TEXT);
-    let work = Work {
-        tier: Tier::Quick,
-        seed: Seed::root(7),
-        data: None,
-    };
+    let work = quick(7);
     assert_eq!(study.items(work.tier), ["seed-0", "seed-1"]);
     assert_eq!(study.items(Tier::Full).len(), 4);
     let found: Vec<Row> = rows(&study.run("seed-1", &work)?)?;
@@ -194,12 +184,8 @@ fn the_table_shows_what_the_root_of_the_number_of_values_finds() -> Result<()> {
         row(Rule::Double, Some(8), None),
     ];
     let text = study(TEXT).table(&given.map(|row| line(&row)))?;
-    let shown: Vec<String> = text
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect();
     assert_eq!(
-        shown,
+        lines_of(&text),
         [
             "seed step noise of k index by Hill 1/index by moments",
             "3 10 batches of 8 projection 40 2.00 [1.50, 2.75] undefined",

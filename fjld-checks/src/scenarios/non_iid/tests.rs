@@ -1,6 +1,7 @@
 //! Ways through a stream against the passes of single examples, and what a study says of them.
 
-use super::super::models::{Model, ModelChoice, Task};
+use super::super::fixtures::{linear_classifier, lines_of, quick};
+use super::super::models::Model;
 use super::*;
 use approx::assert_relative_eq;
 use candle_core::Device;
@@ -51,12 +52,6 @@ struct Small {
 impl Small {
     fn new() -> Result<Self> {
         let device = Device::Cpu;
-        let task = Task {
-            input: vec![2],
-            kinds: None,
-            classes: 3,
-        };
-        let choice = ModelChoice::Mlp { hidden: vec![] };
         let points: [[f32; 2]; 7] = [
             [1.0, 0.5],
             [-0.3, 0.8],
@@ -67,7 +62,7 @@ impl Small {
             [1.2, -0.2],
         ];
         Ok(Self {
-            model: choice.build(&task, Seed::root(2), &device)?,
+            model: linear_classifier()?,
             train: (
                 Tensor::new(&points, &device)?,
                 Tensor::new(&LABELS, &device)?,
@@ -218,11 +213,7 @@ fn every_way_begins_where_the_first_one_did() -> Result<()> {
 #[test]
 fn every_seed_is_a_piece_of_work_with_a_row_for_each_stream_and_window() -> Result<()> {
     let study = study(TEXT);
-    let work = Work {
-        tier: Tier::Quick,
-        seed: Seed::root(7),
-        data: None,
-    };
+    let work = quick(7);
     assert_eq!(study.items(work.tier), ["seed-0", "seed-1"]);
     assert_eq!(study.items(Tier::Full).len(), 4);
     let found: Vec<Row> = rows(&study.run("seed-1", &work)?)?;
@@ -259,12 +250,8 @@ fn the_table_shows_the_mean_size_of_the_bias_and_the_mean_deviation() -> Result<
         row(Stream::Drifting, Parameters::Training, None),
     ];
     let text = study(TEXT).table(&given.map(|row| line(&row)))?;
-    let shown: Vec<String> = text
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect();
     assert_eq!(
-        shown,
+        lines_of(&text),
         [
             "seed stream parameters draws bias (relative, mean size) deviation",
             "3 stationary fixed 6 0.200 0.375",

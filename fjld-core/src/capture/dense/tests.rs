@@ -58,23 +58,26 @@ fn products_with_itself_are_symmetric_and_right() {
     }
 }
 
+/// Rows of a draw's gradient with the given entries, put in place of what is there or added to it, as [`absorb_all`] asks for them.
+fn written_out(
+    entry: impl Fn(usize, usize, usize) -> f64 + Copy + Sync,
+) -> impl Fn(usize, std::ops::Range<usize>, &mut Vec<f64>, MatMut<'_, f64>, bool) + Copy + Sync {
+    move |draw, own, _, mut into, add| {
+        for (at, row) in own.enumerate() {
+            for column in 0..into.ncols() {
+                let value = entry(draw, row, column);
+                into[(at, column)] = value + if add { into[(at, column)] } else { 0.0 };
+            }
+        }
+    }
+}
+
 #[test]
 fn gradients_absorbed_block_by_block_give_the_sums_of_the_whole() {
     // more than one block of rows and more than one group of draws
     let (n, out, columns) = (5, 3, BLOCK / 2);
     let rows = draws(n * out * columns);
-    let part = |draw: usize,
-                own: std::ops::Range<usize>,
-                _: &mut Vec<f64>,
-                mut into: MatMut<'_, f64>,
-                add: bool| {
-        for (at, row) in own.enumerate() {
-            for column in 0..columns {
-                let value = rows[(draw * out + row) * columns + column];
-                into[(at, column)] = value + if add { into[(at, column)] } else { 0.0 };
-            }
-        }
-    };
+    let part = written_out(|draw, row, column| rows[(draw * out + row) * columns + column]);
     let all = absorb_all((n, out, columns), Ask::Squares, part);
     let alone = absorb_all((n, out, columns), Ask::Sum, part);
     let d = out * columns;
@@ -139,18 +142,7 @@ fn more_draws_than_tasks_are_taken_in_once_each() {
     let entry = |draw: usize, row: usize, column: usize| {
         (draw * draw) as f64 - 40.0 * row as f64 + 7.0 * column as f64
     };
-    let part = |draw: usize,
-                own: std::ops::Range<usize>,
-                _: &mut Vec<f64>,
-                mut into: MatMut<'_, f64>,
-                add: bool| {
-        for (at, row) in own.enumerate() {
-            for column in 0..columns {
-                let value = entry(draw, row, column);
-                into[(at, column)] = value + if add { into[(at, column)] } else { 0.0 };
-            }
-        }
-    };
+    let part = written_out(entry);
     let gradient = |draw: usize| -> Vec<f64> {
         (0..out * columns)
             .map(|at| entry(draw, at / columns, at % columns))
