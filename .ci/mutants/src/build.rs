@@ -30,6 +30,22 @@ pub struct Built {
     pub expressions: BTreeMap<usize, String>,
     /// Mutants that no compiler accepts.
     pub unviable: BTreeSet<usize>,
+    sources: Sources,
+}
+
+impl Built {
+    /// Compiles the crate with one mutant and nothing else in it, over the programs that hold the others. Whether the compiler takes it.
+    pub fn alone(&self, tree: &Path, package: &str, mutant: &Mutant) -> Result<bool, String> {
+        for (file, (text, _)) in &self.sources.files {
+            let own = (*file == mutant.file).then(|| mutant.made_in(text));
+            write(tree, file, own.as_ref().unwrap_or(text))?;
+        }
+        Ok(compile(tree, package)?.1.is_empty())
+    }
+}
+
+fn write(tree: &Path, file: &str, text: &str) -> Result<(), String> {
+    std::fs::write(tree.join(file), text).map_err(|e| format!("{file}: {e}"))
 }
 
 /// Weaves `mutants` into the crate at `tree/package`, and compiles its tests.
@@ -37,24 +53,21 @@ pub fn build(tree: &Path, package: &str, mutants: &[Mutant]) -> Result<Built, St
     let sources = Sources::read(tree, package, mutants)?;
     let (mut unviable, mut apart) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..ROUNDS {
-        let mut built = Built {
-            tests: Vec::new(),
-            chosen: BTreeMap::new(),
-            expressions: BTreeMap::new(),
-            unviable: BTreeSet::new(),
-        };
         let dropped = |m: usize| unviable.contains(&m) || apart.contains(&m);
-        let texts = sources.weave(mutants, &dropped, &mut built)?;
+        let (mut chosen, mut expressions) = (BTreeMap::new(), BTreeMap::new());
+        let texts = sources.weave(mutants, &dropped, &mut chosen, &mut expressions)?;
         for (file, text) in &texts {
-            std::fs::write(tree.join(file), text).map_err(|e| format!("{file}: {e}"))?;
+            write(tree, file, text)?;
         }
         let (tests, faults) = compile(tree, package)?;
         if faults.is_empty() {
-            built.chosen.retain(|&m, _| !dropped(m));
+            chosen.retain(|&m, _| !dropped(m));
             return Ok(Built {
                 tests,
+                chosen,
+                expressions,
                 unviable,
-                ..built
+                sources,
             });
         }
         let before = unviable.len() + apart.len();
@@ -105,12 +118,13 @@ impl Sources {
         Ok(Self { root, files })
     }
 
-    /// The woven texts. What was chosen goes to `built`.
+    /// The woven texts. The places and expressions of mutants go to `chosen` and `expressions`.
     fn weave(
         &self,
         mutants: &[Mutant],
         dropped: &dyn Fn(usize) -> bool,
-        built: &mut Built,
+        chosen: &mut BTreeMap<usize, (usize, usize)>,
+        expressions: &mut BTreeMap<usize, String>,
     ) -> Result<BTreeMap<&str, String>, String> {
         let mut texts = BTreeMap::new();
         let mut places = 1;
@@ -119,8 +133,8 @@ impl Sources {
             let woven = woven.map_err(|e| format!("{file}: {e}"))?;
             let last = woven.chosen.values().map(|chosen| chosen.0).max();
             places = last.map_or(places, |last| last + 1);
-            built.chosen.extend(woven.chosen);
-            built.expressions.extend(woven.expressions);
+            chosen.extend(woven.chosen);
+            expressions.extend(woven.expressions);
             texts.insert(file.as_str(), woven.text);
         }
         let top = texts.get_mut(self.root.as_str()).expect("it was read");

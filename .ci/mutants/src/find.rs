@@ -27,13 +27,17 @@ pub enum Shape {
     Guard,
     /// An arm that is passed over; with the condition that it has.
     Arm(Option<Range<usize>>),
+    /// A body whose value is of the one type behind an `impl Trait`, which is named here with `dyn`: all values are boxed.
+    Boxed(String),
+    /// A field's name, its value, and the struct that it is taken from when it is left out.
+    Field(String, Range<usize>, Range<usize>),
 }
 
 impl Shape {
     /// What is around comes before what is in it: an arm's condition is around its guard, which is around the guard's own expression.
     fn rank(&self) -> u8 {
         match self {
-            Self::Body => 0,
+            Self::Body | Self::Boxed(_) => 0,
             Self::Arm(_) => 1,
             Self::Guard => 2,
             _ => 3,
@@ -83,6 +87,7 @@ fn genre(mutant: &Mutant) -> &'static str {
         "UnaryOperator" => "unary",
         "MatchArm" => "arm",
         "MatchArmGuard" => "guard",
+        "StructField" => "field",
         _ => "other",
     }
 }
@@ -128,15 +133,29 @@ impl Finder<'_> {
         let Some(first) = block.stmts.first() else {
             return;
         };
-        // nothing can be asked at compile time, and an `impl Trait` is of one type
-        let output = &self.source[self.range(sig.output.span())];
-        if sig.constness.is_some() || output.contains("impl ") {
+        // nothing can be asked at compile time
+        if sig.constness.is_some() {
             return;
         }
-        let at = first.span().start();
-        if let Some(mutants) = self.take("body", place(at)) {
-            let start = self.offset(place(at));
-            self.found.push((start..start, Shape::Body, mutants));
+        let Some(mutants) = self.take("body", place(first.span().start())) else {
+            return;
+        };
+        match &sig.output {
+            syn::ReturnType::Type(_, output) if let syn::Type::ImplTrait(output) = &**output => {
+                let captures = |bound: &&syn::TypeParamBound| {
+                    !matches!(bound, syn::TypeParamBound::PreciseCapture(_))
+                };
+                let bounds = output.bounds.iter().filter(captures);
+                let bounds: Vec<&str> = bounds
+                    .map(|bound| &self.source[self.range(bound.span())])
+                    .collect();
+                let boxed = Shape::Boxed(format!("dyn {} + '_", bounds.join(" + ")));
+                self.note(block.span(), boxed, mutants);
+            }
+            _ => {
+                let start = self.offset(place(first.span().start()));
+                self.found.push((start..start, Shape::Body, mutants));
+            }
         }
     }
 }
@@ -195,6 +214,20 @@ impl<'a> Visit<'a> for Finder<'_> {
             self.note(e.span(), shape, mutants);
         }
         visit::visit_expr_unary(self, e);
+    }
+
+    fn visit_expr_struct(&mut self, e: &'a syn::ExprStruct) {
+        for field in &e.fields {
+            if let Some(rest) = &e.rest
+                && let Some(mutants) = self.take("field", place(field.span().start()))
+            {
+                let name = self.source[self.range(field.member.span())].to_owned();
+                let value = self.range(field.expr.span());
+                let shape = Shape::Field(name, value, self.range(rest.span()));
+                self.note(field.span(), shape, mutants);
+            }
+        }
+        visit::visit_expr_struct(self, e);
     }
 
     fn visit_arm(&mut self, arm: &'a syn::Arm) {

@@ -2,8 +2,8 @@
 //!
 //! cargo-mutants says what to change. It would compile the crate anew for each mutant, which takes fjld-core a day of two cores; here all of
 //! them are woven into one build, each behind a choice that the environment makes ([`weave`]), those that no compiler takes are left out
-//! ([`build`]), and each of the others is tried with the tests that come to its place, the quick ones first ([`trial`]). What is left alone:
-//! constant functions, values of `impl Trait`, fields of structs; they are counted as *apart*.
+//! ([`build`]), and each of the others is tried with the tests that come to its place, the quick ones first ([`trial`]). The few that one
+//! build can not hold beside the others, above all what is computed at compile time, have a build each.
 
 mod build;
 mod find;
@@ -43,29 +43,51 @@ fn judge(
     for (number, mutant) in mutants.iter().enumerate() {
         files.entry(&mutant.file).or_default().push(number);
     }
-    let mut all = Vec::new();
-    for (file, numbers) in files {
-        let tried = |number: &&usize| built.chosen.contains_key(number);
-        let tried: Vec<usize> = numbers.iter().filter(tried).copied().collect();
-        let chosen: Vec<_> = tried.iter().map(|number| built.chosen[number]).collect();
-        let outcomes = trial::try_all(&folder, &tests, &chosen, threads);
-        let outcomes: BTreeMap<usize, Outcome> = tried.into_iter().zip(outcomes).collect();
+    let verdicts = |numbers: &[usize], outcomes: &BTreeMap<usize, Outcome>| -> Vec<Verdict> {
         let verdict = |&number: &usize| Verdict {
-            file: file.to_owned(),
+            file: mutants[number].file.clone(),
             line: mutants[number].span.start.line,
             key: mutants[number].key(built.expressions.get(&number).map_or("", String::as_str)),
-            outcome: match outcomes.get(&number) {
-                Some(&outcome) => outcome,
-                None if built.unviable.contains(&number) => Outcome::Unviable,
-                None => Outcome::Apart,
-            },
+            outcome: outcomes[&number],
         };
-        let verdicts: Vec<Verdict> = numbers.iter().map(verdict).collect();
-        tell(&verdicts)?;
-        all.extend(verdicts);
+        numbers.iter().map(verdict).collect()
+    };
+    let unviable = built.unviable.iter();
+    let mut outcomes: BTreeMap<usize, Outcome> =
+        unviable.map(|&m| (m, Outcome::Unviable)).collect();
+    let woven = |number: &usize| built.chosen.contains_key(number);
+    let is_apart = |number: &usize| !woven(number) && !built.unviable.contains(number);
+    for (file, numbers) in &files {
+        let tried: Vec<usize> = numbers.iter().copied().filter(woven).collect();
+        let chosen: Vec<_> = tried.iter().map(|number| built.chosen[number]).collect();
+        let found = trial::try_all(&folder, &tests, &chosen, threads);
+        outcomes.extend(tried.into_iter().zip(found));
+        if !numbers.iter().any(is_apart) {
+            tell(&verdicts(numbers, &outcomes))?;
+        }
         eprintln!("{file}, after {:.0?}", begun.elapsed());
     }
-    Ok(all)
+    for (file, numbers) in &files {
+        let places = numbers.iter().filter_map(|number| built.chosen.get(number));
+        let places: Vec<usize> = places.map(|&(place, _)| place).collect();
+        let apart: Vec<usize> = numbers.iter().copied().filter(is_apart).collect();
+        for &number in &apart {
+            let outcome = match built.alone(tree, package, &mutants[number])? {
+                true => trial::try_alone(&folder, &tests, &places),
+                false => Outcome::Unviable,
+            };
+            outcomes.insert(number, outcome);
+        }
+        if !apart.is_empty() {
+            tell(&verdicts(numbers, &outcomes))?;
+            let (count, time) = (apart.len(), begun.elapsed());
+            eprintln!("{file}, {count} in builds of their own, after {time:.0?}");
+        }
+    }
+    Ok(files
+        .values()
+        .flat_map(|numbers| verdicts(numbers, &outcomes))
+        .collect())
 }
 
 fn run(arguments: &[String]) -> Result<bool, String> {

@@ -30,6 +30,20 @@ pub struct Mutant {
 }
 
 impl Mutant {
+    /// The source with this one in it.
+    pub fn made_in(&self, source: &str) -> String {
+        let offset = |place: Place| {
+            let before = source.split_inclusive('\n').take(place.line - 1);
+            let line: usize = before.map(str::len).sum();
+            let rest = &source[line..];
+            let column = rest.char_indices().nth(place.column - 1);
+            line + column.map_or(rest.len(), |(i, _)| i)
+        };
+        let Span { start, end } = self.span;
+        let (before, after) = (&source[..offset(start)], &source[offset(end)..]);
+        format!("{before}{}{after}", self.replacement)
+    }
+
     /// What this one is called wherever its line moves to: the file, and what is replaced, with the text of the expression around it.
     pub fn key(&self, expression: &str) -> String {
         let what = self.name.splitn(4, ':').nth(3).unwrap_or(&self.name).trim();

@@ -45,7 +45,7 @@ pub fn missed<'a>(
 
 /// The counts of some mutants in one line.
 fn counts(verdicts: &[&Verdict], equivalent: &Reasons) -> String {
-    let mut counts = [0usize; 6];
+    let mut counts = [0usize; 5];
     for verdict in verdicts {
         let excused = equivalent.contains_key(&verdict.key);
         counts[match verdict.outcome {
@@ -54,12 +54,11 @@ fn counts(verdicts: &[&Verdict], equivalent: &Reasons) -> String {
             Outcome::Missed | Outcome::Unreached if excused => 3,
             Outcome::Missed | Outcome::Unreached => 2,
             Outcome::Unviable => 4,
-            Outcome::Apart => 5,
         }] += 1;
     }
-    let [caught, timed_out, missed, equivalent, unviable, apart] = counts;
+    let [caught, timed_out, missed, equivalent, unviable] = counts;
     format!(
-        "{caught} caught, {timed_out} timed out, {missed} missed, {equivalent} equivalent, {unviable} unviable, {apart} apart"
+        "{caught} caught, {timed_out} timed out, {missed} missed, {equivalent} equivalent, {unviable} unviable"
     )
 }
 

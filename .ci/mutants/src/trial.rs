@@ -31,8 +31,6 @@ pub enum Outcome {
     Unreached,
     /// It does not compile.
     Unviable,
-    /// It was not tried.
-    Apart,
 }
 
 /// How a run of tests ended.
@@ -169,12 +167,14 @@ const TOGETHER: Duration = Duration::from_millis(300);
 /// No mutant is given more than this, by what its tests took without it: those that are left are the slow ones.
 const ENOUGH: Duration = Duration::from_secs(30);
 
-/// What the tests that reach a place say of one alternative, the quick ones first.
-fn judge(folder: &Path, tests: &[Test], (place, alternative): (usize, usize)) -> Outcome {
-    let mut reaching: Vec<&Test> = tests
-        .iter()
-        .filter(|t| t.places.binary_search(&place).is_ok())
-        .collect();
+/// The tests that reach one of these places.
+fn reaching<'a>(tests: &'a [Test], places: &[usize]) -> Vec<&'a Test> {
+    let reaches = |test: &&Test| places.iter().any(|p| test.places.binary_search(p).is_ok());
+    tests.iter().filter(reaches).collect()
+}
+
+/// What these tests say of the programs with one alternative, the quick ones first.
+fn judge(folder: &Path, mut reaching: Vec<&Test>, chosen: &str) -> Outcome {
     if reaching.is_empty() {
         return Outcome::Unreached;
     }
@@ -184,7 +184,6 @@ fn judge(folder: &Path, tests: &[Test], (place, alternative): (usize, usize)) ->
         spent += test.took;
         spent < ENOUGH
     });
-    let chosen = format!("{place}:{alternative}");
     while !reaching.is_empty() {
         let program = reaching[0].program.clone();
         let mut took = Duration::ZERO;
@@ -198,7 +197,7 @@ fn judge(folder: &Path, tests: &[Test], (place, alternative): (usize, usize)) ->
             !now
         });
         let limit = 10 * took + Duration::from_secs(10);
-        match start(folder, &program, &names, limit, &[("WOVEN", &chosen)]) {
+        match start(folder, &program, &names, limit, &[("WOVEN", chosen)]) {
             End::Passed => {}
             End::Failed => return Outcome::Caught,
             End::TimedOut => return Outcome::TimedOut,
@@ -214,5 +213,18 @@ pub fn try_all(
     chosen: &[(usize, usize)],
     threads: usize,
 ) -> Vec<Outcome> {
-    in_parallel(threads, chosen.len(), |i| judge(folder, tests, chosen[i]))
+    in_parallel(threads, chosen.len(), |i| {
+        let (place, alternative) = chosen[i];
+        let chosen = format!("{place}:{alternative}");
+        judge(folder, reaching(tests, &[place]), &chosen)
+    })
+}
+
+/// Tries a mutant that the programs hold by itself, with the tests that reach one of these places; with all if none does.
+pub fn try_alone(folder: &Path, tests: &[Test], places: &[usize]) -> Outcome {
+    let mut chosen = reaching(tests, places);
+    if chosen.is_empty() {
+        chosen = tests.iter().collect();
+    }
+    judge(folder, chosen, "")
 }

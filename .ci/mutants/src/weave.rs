@@ -129,6 +129,18 @@ impl Weaver<'_> {
                 self.choice(edit, str::to_owned, &whole(), out);
                 out.push(')');
             }
+            Shape::Boxed(taken) => {
+                let boxed = |value: &str| format!("Box::new({value}) as Box<{taken}>");
+                out.push('{');
+                self.choice(edit, boxed, &boxed(&whole()), out);
+                out.push('}');
+            }
+            Shape::Field(name, value, rest) => {
+                out.push_str(&format!("{name}: "));
+                let left_out = format!("({}).{name}", &self.source[rest.clone()]);
+                let otherwise = self.inner(value, next);
+                self.choice(edit, |_| left_out.clone(), &otherwise, out);
+            }
             Shape::Arm(guard) => {
                 let asked = format!("(crate::woven({}) == 0)", edit.place);
                 match guard {
@@ -172,7 +184,10 @@ pub fn weave(
     for edit in &edits {
         for (k, &mutant) in edit.mutants.iter().enumerate() {
             chosen.insert(mutant, (edit.place, k + 1));
-            expressions.insert(mutant, source[edit.range.clone()].to_owned());
+            // a body and a field are named already
+            if !matches!(edit.shape, Shape::Boxed(_) | Shape::Field(..)) {
+                expressions.insert(mutant, source[edit.range.clone()].to_owned());
+            }
         }
     }
     Ok(Woven {
@@ -195,6 +210,12 @@ fn f(a: f64, b: f64) -> f64 {
         x if x > b => x,
         _ => 0.0,
     }
+}
+fn g(s: &S) -> impl Iterator<Item = f64> + use<'_> {
+    s.all()
+}
+fn h(n: usize) -> S {
+    S { n, ..S::default() }
 }
 ";
 
@@ -229,11 +250,13 @@ fn f(a: f64, b: f64) -> f64 {
             mutant("MatchArm", "x if", ""),
             mutant("MatchArmGuard", "x > b", "true"),
             mutant("BinaryOperator", "> b", ">="),
+            mutant("FnValue", "s.all()", "empty()"),
+            mutant("StructField", "n, ..", ""),
         ]
     }
 
     fn woven(dropped: &dyn Fn(usize) -> bool) -> Woven {
-        let (mutants, numbers): (Vec<Mutant>, Vec<usize>) = (all(), (0..9).collect());
+        let (mutants, numbers): (Vec<Mutant>, Vec<usize>) = (all(), (0..11).collect());
         weave(SOURCE, &mutants, &numbers, 1, dropped).expect("it is Rust")
     }
 
@@ -247,7 +270,7 @@ fn f(a: f64, b: f64) -> f64 {
         let woven = woven(&|_| false);
         syn::parse_file(&woven.text).expect("it is Rust");
         // two alternatives to one sum; an arm, its guard and the comparison in it begin at the same place
-        let places: Vec<(usize, usize)> = (0..9).map(|m| woven.chosen[&m]).collect();
+        let places: Vec<(usize, usize)> = (0..11).map(|m| woven.chosen[&m]).collect();
         let wanted = [
             (1, 1),
             (2, 1),
@@ -258,6 +281,8 @@ fn f(a: f64, b: f64) -> f64 {
             (6, 1),
             (7, 1),
             (8, 1),
+            (9, 1),
+            (10, 1),
         ];
         assert_eq!(places, wanted);
         assert_eq!(woven.expressions[&1], "a + b * -a");
@@ -268,6 +293,8 @@ fn f(a: f64, b: f64) -> f64 {
             "l / r",
             "sum -= r;",
             "*l >= *r",
+            "Box::new(empty()) as Box<dyn Iterator<Item = f64> + '_>",
+            "n: match crate::woven(10) {\n1 => { (S::default()).n }",
         ] {
             assert!(
                 woven.text.contains(alternative),
