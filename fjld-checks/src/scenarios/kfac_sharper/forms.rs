@@ -320,3 +320,6 @@ mod tests {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod by_hand;

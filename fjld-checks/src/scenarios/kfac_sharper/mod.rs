@@ -258,3 +258,6 @@ impl Study for KfacSharper {
         Ok(text + "\n")
     }
 }
+
+#[cfg(test)]
+mod tests;

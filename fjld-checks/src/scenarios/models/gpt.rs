@@ -152,6 +152,8 @@ mod tests {
     use super::super::tests::{assert_exact, assert_slopes};
     use super::super::{ModelChoice, Task};
     use super::*;
+    use fjld_core::rng::standard_normals;
+    use std::collections::BTreeMap;
 
     fn choice(tied: bool) -> ModelChoice {
         ModelChoice::Gpt {
@@ -207,6 +209,149 @@ mod tests {
         let (one, other) = (scores(0)?, scores(6)?);
         assert_eq!(one[..4], other[..4]);
         assert_ne!(one[4], other[4]);
+        Ok(())
+    }
+
+    type Rows = Vec<Vec<f64>>;
+
+    /// The parameters by name in rows, and the network written out in loops, a stretch at a time.
+    struct Written(BTreeMap<String, Rows>);
+
+    fn product(a: &[f64], b: &[f64]) -> f64 {
+        a.iter().zip(b).map(|(a, b)| a * b).sum()
+    }
+
+    fn added(x: &Rows, y: &Rows) -> Rows {
+        let sum = |(x, y): (&Vec<f64>, &Vec<f64>)| x.iter().zip(y).map(|(x, y)| x + y).collect();
+        x.iter().zip(y).map(sum).collect()
+    }
+
+    /// Queries, keys and values stand one behind the other, and in each of them the heads.
+    fn attended(joint: &Rows, heads: usize) -> Rows {
+        let width = joint[0].len() / 3;
+        let size = width / heads;
+        let mut seen = vec![vec![0.0; width]; joint.len()];
+        for (t, seen) in seen.iter_mut().enumerate() {
+            for start in (0..width).step_by(size) {
+                let part = |row: &[f64], which: usize| {
+                    let from = which * width + start;
+                    row[from..from + size].to_vec()
+                };
+                // of itself and of those before it
+                let alike = |s: usize| product(&part(&joint[t], 0), &part(&joint[s], 1));
+                let weights = (0..=t).map(|s| (alike(s) / (size as f64).sqrt()).exp());
+                let weights: Vec<f64> = weights.collect();
+                let all: f64 = weights.iter().sum();
+                for (weight, row) in weights.iter().zip(joint) {
+                    for (c, value) in part(row, 2).iter().enumerate() {
+                        seen[start + c] += weight / all * value;
+                    }
+                }
+            }
+        }
+        seen
+    }
+
+    impl Written {
+        fn vector(&self, layer: &str, what: &str) -> &[f64] {
+            &self.0[&format!("{layer}.{what}")][0]
+        }
+
+        fn linear(&self, layer: &str, x: &Rows) -> Rows {
+            let weight = &self.0[&format!("{layer}.weight")];
+            let lines = || weight.iter().zip(self.vector(layer, "bias"));
+            let row = |x: &Vec<f64>| lines().map(|(w, b)| product(w, x) + b).collect();
+            x.iter().map(row).collect()
+        }
+
+        fn normalised(&self, layer: &str, x: &Rows) -> Rows {
+            let (weight, bias) = (self.vector(layer, "weight"), self.vector(layer, "bias"));
+            let row = |x: &Vec<f64>| {
+                let n = x.len() as f64;
+                let mean = x.iter().sum::<f64>() / n;
+                let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+                let scores = x.iter().map(|x| (x - mean) / (variance + 1e-5).sqrt());
+                let scaled = scores.zip(weight).zip(bias);
+                scaled.map(|((x, w), b)| x * w + b).collect()
+            };
+            x.iter().map(row).collect()
+        }
+
+        fn scores(&self, shape: Shape, text: &[u32]) -> Rows {
+            let characters = &self.0["characters.weight"];
+            let own = text.iter().map(|&c| characters[c as usize].clone());
+            let mut x = added(&own.collect(), &self.0["positions.weight"]);
+            for block in (0..shape.layers).map(|i| format!("block{i}")) {
+                let part = |name: &str| format!("{block}.{name}");
+                let before = self.normalised(&part("before_attention"), &x);
+                let seen = attended(&self.linear(&part("joint"), &before), shape.heads);
+                x = added(&x, &self.linear(&part("merge"), &seen));
+                let mut wide = self.normalised(&part("before_rest"), &x);
+                wide = self.linear(&part("widen"), &wide);
+                wide.iter_mut().flatten().for_each(|x| *x = x.max(0.0));
+                x = added(&x, &self.linear(&part("narrow"), &wide));
+            }
+            let head = match shape.tied {
+                true => characters,
+                false => &self.0["head.weight"],
+            };
+            let row = |x: &Vec<f64>| head.iter().map(|w| product(w, x)).collect();
+            self.normalised("last", &x).iter().map(row).collect()
+        }
+    }
+
+    #[test]
+    fn the_scores_are_those_of_a_transformer_written_out_in_loops() -> Result<()> {
+        let device = Device::Cpu;
+        for tied in [false, true] {
+            let shape = Shape {
+                kinds: 5,
+                context: 4,
+                width: 6,
+                heads: 2,
+                layers: 2,
+                tied,
+            };
+            let network = Gpt::new(shape, Seed::root(3), &device)?;
+            let mut rows = BTreeMap::new();
+            for (name, var) in &network.parameters {
+                // those it starts with are small, or 0 and 1
+                let generator = &mut Seed::root(4).derive(name).generator();
+                let drawn = standard_normals(generator, var.elem_count());
+                let drawn = Tensor::from_vec(drawn, var.shape(), &device)?;
+                var.set(&(drawn.to_dtype(DType::F32)? * 0.5)?)?;
+                let own = var.reshape(((), var.dim(D::Minus1)?))?;
+                rows.insert(name.clone(), own.to_dtype(DType::F64)?.to_vec2()?);
+            }
+            let written = Written(rows);
+            let texts = [[1u32, 4, 0, 1], [2, 2, 3, 4]];
+            let found = network.scores(&Tensor::new(&texts, &device)?)?;
+            for (found, text) in found.to_vec3::<f32>()?.iter().zip(texts) {
+                let expected = written.scores(shape, &text);
+                for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+                    // some hundred operations in f32, of numbers of some ten
+                    let gap = (f64::from(*found) - expected).abs();
+                    assert!(gap < 1e-4, "{found} {expected}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_thousand_blocks_are_accepted_and_no_more() -> Result<()> {
+        let of = |layers: usize| ModelChoice::Gpt {
+            width: 8,
+            heads: 2,
+            layers,
+            tied: false,
+        };
+        of(1000).check("a.toml")?;
+        for layers in [1001, 2000] {
+            let said = of(layers).check("a.toml").expect_err("they are too many");
+            let wanted = format!("a.toml: model.layers is {layers}; it must be at most 1000");
+            assert_eq!(said.to_string(), wanted);
+        }
         Ok(())
     }
 }

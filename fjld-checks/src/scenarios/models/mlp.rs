@@ -118,4 +118,33 @@ mod tests {
         assert_eq!(at, gradient.len());
         Ok(())
     }
+
+    #[test]
+    fn a_step_takes_the_rate_times_the_gradient_from_every_parameter() -> Result<()> {
+        let device = Device::Cpu;
+        let model = Mlp::new(&[1, 2], Seed::root(1), &device)?;
+        for (_, var) in &model.parameters {
+            var.set(&var.zeros_like()?)?;
+        }
+        // both classes are as likely, so that the scores of label 0 have the slopes -1/2 and 1/2; the weights' are those times the mean
+        // input, 3
+        let inputs = Tensor::new(&[[2f32], [4.0]], &device)?;
+        model.sgd_step(&(inputs, Tensor::new(&[0u32, 0], &device)?), 0.1)?;
+        for (name, expected) in [
+            ("layer0.bias", [0.05f32, -0.05]),
+            ("layer0.weight", [0.15, -0.15]),
+        ] {
+            let (_, var) = model
+                .parameters
+                .iter()
+                .find(|(n, _)| n == name)
+                .expect(name);
+            let found = var.flatten_all()?.to_vec1::<f32>()?;
+            for (found, expected) in found.into_iter().zip(expected) {
+                // a few roundings of 32-bit numbers below 1
+                assert!((found - expected).abs() < 1e-6, "{name}: {found}");
+            }
+        }
+        Ok(())
+    }
 }

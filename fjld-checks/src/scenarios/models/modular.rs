@@ -92,6 +92,7 @@ mod tests {
     use super::super::tests::{assert_exact, assert_slopes};
     use super::super::{ModelChoice, Task};
     use super::*;
+    use fjld_core::Objective;
 
     #[test]
     fn both_networks_have_exact_gradients_by_example() -> Result<()> {
@@ -114,6 +115,33 @@ mod tests {
             assert_exact(&model, &batch)?;
             assert_slopes(&model, &batch, 60, 5e-3)?;
         }
+        Ok(())
+    }
+
+    #[test]
+    fn the_loss_of_the_quadratic_network_is_the_squared_distance_from_the_labels_unit_vector()
+    -> Result<()> {
+        let device = Device::Cpu;
+        let task = Task {
+            input: vec![2],
+            kinds: Some(3),
+            classes: 3,
+        };
+        let model = ModelChoice::QuadraticMlp { hidden: 4 }.build(&task, Seed::root(5), &device)?;
+        let inputs = Tensor::new(&[[0u32, 1], [2, 2]], &device)?;
+        let labels = [1usize, 0];
+        let scores = model.network.scores(&inputs)?.to_vec2::<f32>()?;
+        let mut distances = 0.0;
+        for (scores, label) in scores.iter().zip(labels) {
+            for (class, score) in scores.iter().enumerate() {
+                let wanted: f32 = if class == label { 1.0 } else { 0.0 };
+                distances += (score - wanted).powi(2);
+            }
+        }
+        let batch = (inputs, Tensor::new(&labels.map(|l| l as u32), &device)?);
+        let loss = model.loss(&batch)?.to_scalar::<f32>()?;
+        // the mean over two examples; six squares near 1 at most in f32
+        assert!((loss - distances / 2.0).abs() < 1e-6, "{loss} {distances}");
         Ok(())
     }
 }

@@ -183,4 +183,25 @@ mod tests {
         assert_eq!(count, 11_173_962);
         Ok(())
     }
+
+    #[test]
+    fn it_is_built_for_images_only() {
+        let choice = ModelChoice::Resnet18 {
+            widths: [2, 2, 2, 2],
+            groups: 2,
+        };
+        for input in [vec![64], vec![8, 8], vec![1, 3, 8, 8]] {
+            let task = Task {
+                input: input.clone(),
+                kinds: None,
+                classes: 3,
+            };
+            let said = choice.build(&task, Seed::root(1), &Device::Cpu).err();
+            let said = said
+                .expect("it has no channels, rows and columns")
+                .to_string();
+            let wanted = format!("inputs of shape {input:?} of real numbers");
+            assert_eq!(said, format!("this model is not made for {wanted}"));
+        }
+    }
 }
