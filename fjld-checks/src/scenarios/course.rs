@@ -198,6 +198,7 @@ impl<'a> Course<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenarios::fixtures::descend;
     use crate::scenarios::mask::{Snapshot, counts, magnitudes};
     use candle_core::DType;
 
@@ -345,11 +346,7 @@ mod tests {
         // two steps of the same network along the same batches
         let mut loader = Loader::new(&other.train, Some(32), Seed::root(2))?;
         for _ in 0..2 {
-            let gradients = other.model.loss(&loader.next_batch()?)?.backward()?;
-            for (_, var) in other.model.parameters() {
-                let gradient = gradients.get(var).expect("the loss holds it");
-                var.set(&var.as_tensor().detach().sub(&(gradient * 0.1)?)?)?;
-            }
+            descend(&other.model, &loader.next_batch()?, 0.1)?;
         }
         let there = magnitudes(parameters)?;
         for (a, b) in there.iter().zip(magnitudes(other.model.parameters())?) {

@@ -4,7 +4,8 @@ use super::models::{Model, ModelChoice, Task};
 use super::study::Work;
 use crate::error::Result;
 use crate::tier::Tier;
-use candle_core::Device;
+use candle_core::{Device, Tensor};
+use fjld_core::Objective;
 use fjld_core::rng::Seed;
 
 /// The quick tier's work from a root seed, without a folder of data.
@@ -30,4 +31,14 @@ pub fn linear_classifier() -> Result<Model> {
 pub fn lines_of(table: &str) -> Vec<String> {
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     table.lines().map(words).collect()
+}
+
+/// A step of plain descent written out, for what an optimiser is to be held against.
+pub fn descend(model: &Model, batch: &(Tensor, Tensor), rate: f64) -> Result<()> {
+    let gradients = model.loss(batch)?.backward()?;
+    for (_, var) in model.parameters() {
+        let gradient = gradients.get(var).expect("the loss holds it");
+        var.set(&var.as_tensor().detach().sub(&(gradient * rate)?)?)?;
+    }
+    Ok(())
 }

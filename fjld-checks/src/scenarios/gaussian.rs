@@ -247,3 +247,150 @@ impl std::fmt::Display for Table {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenarios::fixtures::lines_of;
+    use crate::scenarios::{Scenario, parse};
+
+    const LAW: &str = r#"
+schema = "fjld-scenario/1"
+kind = "gaussian"
+name = "pair"
+about = "two coordinates"
+mean = [1.0, -2.0]
+covariance = [[2.0, 0.5], [0.5, 1.0]]
+samples = 3
+seed = 1
+"#;
+    const MEAN: &str = "mean = [1.0, -2.0]";
+    const COVARIANCE: &str = "covariance = [[2.0, 0.5], [0.5, 1.0]]";
+
+    /// The law with one of its lines replaced.
+    fn law(line: &str, by: &str) -> Result<GaussianScenario> {
+        assert!(LAW.contains(line), "{line}");
+        match parse(&LAW.replace(line, by), "law.toml")? {
+            Scenario::Gaussian(scenario) => Ok(scenario),
+            _ => unreachable!("its kind is gaussian"),
+        }
+    }
+
+    fn refusal(line: &str, by: &str) -> String {
+        law(line, by).expect_err(by).to_string()
+    }
+
+    #[test]
+    fn a_law_out_of_range_is_refused_with_what_is_accepted() {
+        let wide = format!("mean = {:?}", [0.5; 1001]);
+        let both = format!("{COVARIANCE}\ndiagonal = [2.0, 1.0]");
+        let one_of_both = "exactly one of covariance and diagonal must be given";
+        let square = "covariance must be 2 rows of 2 numbers, as mean has 2 coordinates";
+        for (line, by, said) in [
+            (
+                MEAN,
+                "mean = []",
+                "mean has 0 coordinates; it must have 1 to 1000",
+            ),
+            (
+                MEAN,
+                wide.as_str(),
+                "mean has 1001 coordinates; it must have 1 to 1000",
+            ),
+            (
+                "samples = 3",
+                "samples = 1",
+                "samples is 1; it must be at least 2, the fewest that have a variance",
+            ),
+            (
+                "samples = 3",
+                "samples = 0",
+                "samples is 0; it must be at least 2, the fewest that have a variance",
+            ),
+            (COVARIANCE, "", one_of_both),
+            (COVARIANCE, both.as_str(), one_of_both),
+            (
+                COVARIANCE,
+                "diagonal = [1.0]",
+                "diagonal has 1 entries; mean has 2 coordinates",
+            ),
+            (COVARIANCE, "covariance = [[2.0, 0.5]]", square),
+            (COVARIANCE, "covariance = [[2.0, 0.5], [0.5]]", square),
+            (
+                COVARIANCE,
+                "covariance = [[2.0, 0.5], [0.25, 1.0]]",
+                "the covariance is not symmetric: 0.5 at row 0, column 1, but 0.25 across",
+            ),
+            // its eigenvalues are 3 and -1
+            (
+                COVARIANCE,
+                "covariance = [[1.0, 2.0], [2.0, 1.0]]",
+                "the covariance has a negative eigenvalue; a variance can not be negative",
+            ),
+        ] {
+            assert_eq!(refusal(line, by), format!("law.toml: {said}"));
+        }
+    }
+
+    #[test]
+    fn two_samples_and_a_thousand_coordinates_are_still_within_range() {
+        assert!(law("samples = 3", "samples = 2").is_ok());
+        // a thousand eigenvalues would take a while: what is refused of the law is something else
+        let wide = format!("mean = {:?}", [0.5; 1000]);
+        let said = refusal(MEAN, &wide);
+        let wanted = "law.toml: covariance must be 1000 rows of 1000 numbers";
+        assert!(said.starts_with(wanted), "{said}");
+    }
+
+    #[test]
+    fn a_law_without_noise_has_no_ratio() -> Result<()> {
+        let table = law(COVARIANCE, "diagonal = [0.0, 0.0]")?.run()?;
+        let row = |metric: &str| {
+            let found = table.metrics.iter().find(|r| r.metric == metric);
+            let row = found.expect("it is a metric");
+            (row.exact, row.estimate)
+        };
+        // every draw is the mean, whose square is 1 + 4
+        assert_eq!(row("signal").0, Some(5.0));
+        assert_eq!(row("noise"), (Some(0.0), Some(0.0)));
+        assert_eq!(row("ratio.plug_in"), (None, None));
+        assert_eq!(row("ratio.debiased"), (None, None));
+        assert_eq!(table.interval, None);
+        Ok(())
+    }
+
+    #[test]
+    fn a_table_is_printed_with_what_is_undefined_in_words() {
+        let row = |metric: &str, exact, estimate| Row {
+            metric: metric.to_owned(),
+            exact,
+            estimate,
+        };
+        let table = Table {
+            schema: "fjld-gaussian/1".into(),
+            scenario: "pair".into(),
+            samples: 3,
+            dimension: 2,
+            seed: 1,
+            metrics: vec![
+                row("noise", Some(2.0), Some(1.5)),
+                row("x", Some(0.25), None),
+            ],
+            interval: Some([0.125, 0.5]),
+        };
+        let printed = lines_of(&table.to_string());
+        let wanted = [
+            "pair: 3 draws in 2 dimensions",
+            "metric exact estimate",
+            "noise 2.000000 1.500000",
+            "x 0.250000 undefined",
+            "C lies in [0.125000, 0.500000] at the level 0.95",
+        ];
+        assert_eq!(printed, wanted);
+        let without = Table {
+            interval: None,
+            ..table
+        };
+        assert_eq!(lines_of(&without.to_string()), wanted[..4]);
+    }
+}

@@ -86,4 +86,20 @@ mod tests {
         assert_eq!(said.as_deref(), Some(wanted));
         Ok(())
     }
+
+    #[test]
+    fn an_epoch_of_whole_batches_gives_every_example_once() -> Result<()> {
+        let numbers = Tensor::arange(0u32, 9, &Device::Cpu)?;
+        let examples = (numbers.reshape((9, 1))?, numbers);
+        let mut loader = Loader::new(&examples, Some(3), Seed::root(1))?;
+        for _ in 0..4 {
+            let mut seen = Vec::new();
+            for _ in 0..3 {
+                seen.extend(loader.next_batch()?.1.to_vec1::<u32>()?);
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, (0..9).collect::<Vec<u32>>());
+        }
+        Ok(())
+    }
 }

@@ -208,4 +208,19 @@ mod tests {
         }
         Ok(())
     }
+
+    #[test]
+    fn the_pruned_share_is_of_weights_and_of_no_biases() {
+        let parameters = parameters();
+        let scores = [0.0; 8];
+        // six weights in two matrices, and two biases
+        for (pruned, share) in [([0, 0], 0.0), ([3, 0], 0.5), ([4, 2], 1.0)] {
+            let mask = Mask::lowest(&parameters, &scores, &pruned);
+            assert_eq!(mask.pruned_share(&parameters), share);
+        }
+        let mask = Mask::lowest(&parameters, &scores, &[1, 0]);
+        assert_eq!(mask.pruned_share(&parameters), 1.0 / 6.0);
+        let biases_only = &parameters[..1];
+        assert_eq!(Mask::whole(biases_only).pruned_share(biases_only), 0.0);
+    }
 }

@@ -377,4 +377,38 @@ mod tests {
             "some.toml: measurement.draws is 1; it must be at least 3, the fewest that have an interval"
         );
     }
+
+    #[test]
+    fn a_scenario_needs_the_data_set_that_it_names_and_no_other() -> Result<()> {
+        let needs = |text: &str| -> Result<Option<&'static str>> {
+            Ok(parse(text, "some.toml")?.needs().map(|set| set.name))
+        };
+        assert_eq!(needs(DIGITS)?, None);
+        assert_eq!(needs(shipped::text("mnist-mlp")?)?, Some("mnist"));
+        let gaussian = include_str!("../../../scenarios/gaussian-isotropic.toml");
+        assert_eq!(needs(gaussian)?, None);
+        // studies as they are, and on data that come in a folder
+        for name in ["lottery", "optimisers"] {
+            let text = shipped::text(name)?;
+            assert_eq!(needs(text)?, None, "{name}");
+            let mnist = "name = \"mnist\"\ntrain_examples = 100\ntest_examples = 10\n#";
+            let text = text
+                .replace("name = \"digits\"", mnist)
+                .replace("test_share", "# test_share");
+            assert_eq!(needs(&text)?, Some("mnist"), "{name}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn ten_million_is_the_largest_whole_number_but_of_seeds() {
+        let is_refused = |key: &str, number: i64| {
+            refuse_vast(&toml::Value::Integer(number), key, "some.toml").is_err()
+        };
+        for largest in [10_000_000, -10_000_000] {
+            assert!(!is_refused("draws", largest));
+            assert!(is_refused("draws", largest + largest.signum()));
+        }
+        assert!(!is_refused("seed", i64::MAX));
+    }
 }

@@ -243,4 +243,22 @@ mod tests {
             .expect_err("the loss does not hold it");
         assert!(error.to_string().contains("`apart`"), "{error}");
     }
+
+    #[test]
+    fn another_learning_rate_counts_from_the_next_step_on() {
+        let w = start();
+        let named = [("w".to_owned(), w.clone())];
+        let mut optimiser = Optimiser::new(Rule::Sgd, 0.05, 0.0);
+        let mut expected = [1.0f64, -0.7, 0.3];
+        for rate in [0.05, 0.01, 0.03] {
+            optimiser.set_learning_rate(rate);
+            let gradients = loss(&w).and_then(|l| l.backward()).expect("it is smooth");
+            optimiser.step(&named, &gradients).expect("it has one");
+            // the slope of the quartic with its linear term
+            for (w, linear) in expected.iter_mut().zip([1.0, -0.5, 0.25]) {
+                *w -= rate * (4.0 * w.powi(3) + linear);
+            }
+        }
+        assert_same(&w.to_vec1::<f64>().expect("three numbers"), &expected);
+    }
 }

@@ -95,4 +95,17 @@ mod tests {
         }
         Ok(())
     }
+
+    #[test]
+    fn a_scenario_is_had_as_what_it_is_and_as_nothing_else() -> Result<()> {
+        assert_eq!(study("lottery")?.name(), "lottery");
+        assert_eq!(training("digits-mlp")?.name, "digits-mlp");
+        let said = study("digits-mlp").expect_err("it trains").to_string();
+        assert_eq!(said, "\"digits-mlp\" is no study");
+        let said = training("lottery").expect_err("it is a study").to_string();
+        assert_eq!(said, "\"lottery\" is no training scenario");
+        let said = study("letters").expect_err("there is none").to_string();
+        assert_eq!(said, "no scenario is called \"letters\"");
+        Ok(())
+    }
 }

@@ -185,4 +185,31 @@ pub(super) mod tests {
         let said = tiers(0).check("a.toml").expect_err("no seed");
         assert!(said.to_string().contains("tiers.quick has 0 seeds"));
     }
+
+    #[test]
+    fn every_tier_has_its_own_seeds_and_its_own_budget() {
+        let text = "quick = { seeds = 5, time_budget = 6 }\n\
+                    standard = { seeds = 20, time_budget = 25 }\n\
+                    full = { seeds = 100, time_budget = 125 }";
+        let tiers: Tiers = toml::from_str(text).expect("it is TOML");
+        let told = Tier::ALL.map(|tier| (tiers.seeds(tier), tiers.time_budget(tier)));
+        assert_eq!(told, [(5, 6), (20, 25), (100, 125)]);
+    }
+
+    #[test]
+    fn a_study_that_says_nothing_else_is_drawn_as_its_name_is_known() -> Result<()> {
+        let study = crate::scenarios::shipped::study("lottery")?;
+        let row = r#"{"method":"random","seed":0,"share":0.5,"accuracy":0.9}"#;
+        let claims = ["lottery".to_owned()];
+        let pictures = study.pictures(&[row.to_owned()], &claims)?;
+        let [picture] = &pictures[..] else {
+            panic!("it has one picture");
+        };
+        assert_eq!(picture.id, "study-lottery");
+        assert_eq!(picture.claims, claims);
+        // nothing is known of how to draw sums
+        let sums = Sums { tiers: tiers(1) };
+        assert!(sums.pictures(&["1.5".to_owned()], &claims)?.is_empty());
+        Ok(())
+    }
 }

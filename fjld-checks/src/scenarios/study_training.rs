@@ -120,7 +120,8 @@ pub(super) mod tests {
     use super::super::store::RunStore;
     use super::super::{Scenario, parse, shipped};
     use super::*;
-    use crate::scenarios::fixtures::quick;
+    use crate::scenarios::fixtures::{descend, quick};
+    use crate::scenarios::mask::magnitudes;
     use crate::tier::Tier;
 
     pub fn small() -> StudyTraining {
@@ -258,5 +259,42 @@ pub(super) mod tests {
             said.to_string(),
             "a.toml: training.learning_rate is 0; it must be positive"
         );
+    }
+
+    #[test]
+    fn before_a_step_so_many_steps_were_taken_and_none_before_the_first() -> Result<()> {
+        let (training, seed) = (small(), Seed::root(9));
+        let (train, _) = training.data.split(seed.derive("split"), None)?;
+        let train = train.tensors(&Device::Cpu)?;
+        let weights = seed.derive("weights");
+        let model = training
+            .model
+            .build(&training.data.task(), weights, &Device::Cpu)?;
+        let mut loader = Loader::new(&train, training.batch_size, seed.derive("order"))?;
+        let mut taken = 0;
+        let mut visited = Vec::new();
+        training.along(seed, None, &[0, 1, 3], |moment| {
+            while taken < moment.step {
+                descend(&model, &loader.next_batch()?, training.learning_rate)?;
+                taken += 1;
+            }
+            let expected = magnitudes(Objective::parameters(&model))?;
+            let found = magnitudes(Objective::parameters(moment.model))?;
+            for (a, b) in found.iter().zip(&expected) {
+                // weights below 1 in f32, after three steps
+                assert!((a - b).abs() < 1e-6, "{}: {a} {b}", moment.step);
+            }
+            visited.push((moment.step, found));
+            Ok(())
+        })?;
+        let steps: Vec<u64> = visited.iter().map(|(step, _)| *step).collect();
+        assert_eq!(steps, [0, 1, 3]);
+        // a step moves the weights by far more than what they may differ by
+        for pair in visited.windows(2) {
+            let moved = pair[0].1.iter().zip(&pair[1].1);
+            let moved = moved.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(moved > 1e-3, "{moved}");
+        }
+        Ok(())
     }
 }

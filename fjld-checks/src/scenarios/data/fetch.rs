@@ -332,4 +332,44 @@ mod tests {
             (&b"123"[..], 600)
         );
     }
+
+    /// A set of two files that is published compressed.
+    const PAIR: DataSet = DataSet {
+        files: &[("one.bin", None), ("two.bin", None)],
+        published: Published::Gzips("https://no.such.place/pair"),
+        ..TINY_SHAKESPEARE
+    };
+
+    #[test]
+    fn files_that_are_published_compressed_are_kept_unpacked() -> Result<()> {
+        let (mirror, folder) = (tempfile::tempdir(), tempfile::tempdir());
+        let (mirror, folder) = (mirror.expect("a folder"), folder.expect("a folder"));
+        let contents = [("one.bin", &b"to be"[..]), ("two.bin", &[7; 3000][..])];
+        for (name, content) in contents {
+            let path = mirror.path().join(format!("{name}.gz"));
+            let file = std::fs::File::create(path).expect("it is new");
+            let mut packer = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+            std::io::Write::write_all(&mut packer, content).expect("the file takes it");
+            packer.finish().expect("the file takes it");
+        }
+        fetch(&PAIR, folder.path(), From::Mirror(&local(&mirror)))?;
+        for (name, content) in contents {
+            let kept = std::fs::read(folder.path().join(PAIR.folder).join(name));
+            assert_eq!(kept.expect("it was fetched"), content, "{name}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_download_that_is_not_compressed_as_it_should_be_is_named_and_nothing_is_written() {
+        let (mirror, folder) = (tempfile::tempdir(), tempfile::tempdir());
+        let (mirror, folder) = (mirror.expect("a folder"), folder.expect("a folder"));
+        for name in ["one.bin.gz", "two.bin.gz"] {
+            std::fs::write(mirror.path().join(name), b"to be").expect("it is mine");
+        }
+        let said = fetch(&PAIR, folder.path(), From::Mirror(&local(&mirror)));
+        let said = said.expect_err("it is plain text").to_string();
+        assert!(said.contains("one.bin.gz is no gzip file"), "{said}");
+        assert_eq!(entries(folder.path()), 0);
+    }
 }

@@ -162,4 +162,24 @@ mod tests {
         assert!(records(&record[1..]).is_err() && records(&[]).is_err());
         Ok(())
     }
+
+    #[test]
+    fn an_idx_header_is_held_to_its_magic_number_and_to_all_of_its_sizes() -> Result<()> {
+        // the magic number of three axes, and the sizes 2, 28 and 1
+        let bytes = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 1];
+        assert_eq!(header(&bytes, 0x803, 3)?, [2, 28, 1]);
+        let refused = |bytes: &[u8], magic, axes| {
+            let said = header(bytes, magic, axes).expect_err("it is another header");
+            said.to_string()
+        };
+        assert_eq!(
+            refused(&bytes[..12], 0x803, 3),
+            "an IDX file starts with [2051, 2, 28]; it must start with 2051 and 3 sizes"
+        );
+        assert_eq!(
+            refused(&bytes, 0x801, 1),
+            "an IDX file starts with [2051, 2]; it must start with 2049 and 1 sizes"
+        );
+        Ok(())
+    }
 }

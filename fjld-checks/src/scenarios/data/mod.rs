@@ -250,4 +250,27 @@ mod tests {
         assert_eq!(sorted(&shuffled), sorted(digits()));
         assert_eq!(shuffled.inputs, digits().inputs);
     }
+
+    #[test]
+    fn there_are_no_examples_without_labels() {
+        assert!(!digits().is_empty());
+        for (count, is_empty) in [(0, true), (1, false)] {
+            let some = digits().sample(count, Seed::root(3));
+            assert_eq!((some.len(), some.is_empty()), (count, is_empty));
+        }
+    }
+
+    #[test]
+    fn shuffled_labels_of_one_sequence_stay_together_in_their_order() {
+        // a hundred sequences of two indices, with the labels 10 k, 10 k + 1, 10 k + 2
+        let labels = |k: u32| [10 * k, 10 * k + 1, 10 * k + 2];
+        let all: Vec<u32> = (0..100).flat_map(labels).collect();
+        let examples = Examples::of_indices(vec![7; 200], 2, all.clone(), 3);
+        let shuffled = examples.with_shuffled_labels(Seed::root(4));
+        assert_ne!(shuffled.labels, all);
+        let mut dealt: Vec<&[u32]> = shuffled.labels.chunks(3).collect();
+        dealt.sort_unstable();
+        let wanted: Vec<&[u32]> = all.chunks(3).collect();
+        assert_eq!(dealt, wanted);
+    }
 }

@@ -1,7 +1,7 @@
 use super::super::measurement::{Unit, Value};
 use super::super::training::Reading;
 use super::*;
-use crate::evidence::picture::Scale;
+use crate::evidence::picture::{Of, Scale};
 
 fn evidence() -> Evidence {
     let reading = |step: u64, c| Reading {
@@ -194,4 +194,41 @@ fn a_run_that_ends_where_it_began_does_not_rise() {
     evidence.curves[1].readings[2].values[0].c = Some(0.1);
     let caption = &of(&evidence, &[], None)[0].caption;
     assert!(caption.starts_with("C falls in all 2 runs"), "{caption}");
+}
+
+#[test]
+fn panels_say_what_their_axes_are_and_where_one_and_chance_and_half_way_lie() {
+    let pictures = of(&evidence(), &[], None);
+    let ([one, sixteen, accuracy], [scale]) = (&pictures[0].panels[..], &pictures[1].panels[..])
+    else {
+        panic!("two batches and accuracy, and the noise scale apart");
+    };
+    let rule = |name: &str, of, at| Rule {
+        name: name.to_owned(),
+        of,
+        at,
+    };
+    // accuracy goes from 0.1 over 0.2 to 0.5: the first reading of 0.3 or more is that before step 4, the fifth counted from 1
+    let half_way = || rule("accuracy half way up", Of::X, 5.0);
+    let at_one = || vec![half_way(), rule("C = 1", Of::Y, 1.0)];
+    let at_chance = vec![half_way(), rule("chance", Of::Y, 0.1)];
+    let right = "share of test labels right";
+    for (panel, title, y, laid_out, rules) in [
+        (one, "C of one example", "C", Scale::Log, at_one()),
+        (sixteen, "C at batch 16", "C", Scale::Log, at_one()),
+        (accuracy, "test accuracy", right, Scale::Linear, at_chance),
+        (
+            scale,
+            "",
+            "noise scale B/C (examples)",
+            Scale::Log,
+            vec![half_way()],
+        ),
+    ] {
+        assert_eq!(panel.title, title);
+        let x = "training step, counted from 1";
+        assert_eq!((&*panel.x.label(), panel.x.scale), (x, Scale::Log));
+        assert_eq!((&*panel.y.label(), panel.y.scale), (y, laid_out));
+        assert_eq!(panel.rules, rules, "{title}");
+    }
 }
