@@ -18,6 +18,7 @@ pub mod interrupt;
 pub mod measure;
 pub mod nights;
 pub mod plan_samples;
+pub mod precision;
 pub mod recorded;
 pub mod replay;
 pub mod report;

@@ -8,6 +8,7 @@ use crate::evidence::search::{Axis, Part, search};
 use crate::evidence::{
     Bench, Check, Draw, Family, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds,
 };
+use crate::precision::Scalar;
 use crate::scenarios::mlp::Mlp;
 use crate::scenarios::{measurement, shipped};
 use candle_core::{Device, Tensor};
@@ -275,7 +276,7 @@ fn network(bench: &Bench, copies: usize) -> Result<Source> {
     // the delta method: the estimate moves by 2 mu'(g - mu)/|mu|^2 - (|g - mu|^2 - Tr)/Tr
     let mut spread = 0.0;
     for i in 0..count {
-        let gradient = flat_gradient(&model, &one(i)?)?.to_vec1::<f32>()?;
+        let gradient = flat_gradient(&model, &one(i)?)?.to_vec1::<Scalar>()?;
         let (mut along, mut squared) = (0.0, 0.0);
         for (&g, m) in gradient.iter().zip(moments.mean()) {
             let gap = f64::from(g) - m;
@@ -293,7 +294,7 @@ fn network(bench: &Bench, copies: usize) -> Result<Source> {
                 Tensor::cat(&vec![x; copies], 0)?,
                 Tensor::cat(&vec![y; copies], 0)?,
             );
-            let gradient = flat_gradient(&model, &(x, y))?.to_vec1::<f32>()?;
+            let gradient = flat_gradient(&model, &(x, y))?.to_vec1::<Scalar>()?;
             Ok(gradient.into_iter().map(f64::from).collect())
         }),
     })

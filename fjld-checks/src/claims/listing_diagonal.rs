@@ -6,6 +6,7 @@ use super::{Claim, Origin, Sentence};
 use crate::evidence::{
     Bench, Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds,
 };
+use crate::precision::Scalar;
 use fjld_core::geometry::log_jeffreys_diagonal;
 use fjld_core::{Moments, compute_c_alpha};
 use model::{Epoch, epoch, printed};
@@ -167,7 +168,7 @@ struct Loader {
 const ASKED: usize = 100;
 
 fn examine_loader(world: &Loader, _: &Draw) -> Finding {
-    let row = [1f32];
+    let row = [1 as Scalar];
     let returned = printed(world.batches, ASKED, |_| Some(&row));
     let used = returned.map_or(0, |r| r.gradients);
     let outcome = if used == ASKED {
@@ -221,7 +222,7 @@ enum Density {
 
 /// Variances of the gradients, as the listing has them, and a form of the density; its logarithm is multiplied by `1 + error`.
 struct Variances {
-    variances: Vec<f32>,
+    variances: Vec<Scalar>,
     density: Density,
     error: f64,
 }
@@ -247,7 +248,7 @@ fn examine_density(world: &Variances, _: &Draw) -> Finding {
     let expected = -0.5 * (mantissa.ln() + exponent as f64 * 2f64.ln());
     let (logarithm, shown) = match world.density {
         Density::Product => {
-            let density = 1.0 / world.variances.iter().product::<f32>().sqrt();
+            let density = 1.0 / world.variances.iter().product::<Scalar>().sqrt();
             (f64::from(density).ln(), format!("{density}"))
         }
         Density::Logarithm => match log_jeffreys_diagonal(&variances) {
@@ -285,7 +286,7 @@ fn density(id: &'static str, role: Role, form: Density) -> Check {
         let returned = printed(batches, batches, |i| Some(epoch.gradients[i].as_slice()));
         let all = returned.map_or(Vec::new(), |r| r.variances);
         // the last layer's biases, which move in every batch
-        let few: Vec<f32> = all.iter().rev().take(3).copied().collect();
+        let few: Vec<Scalar> = all.iter().rev().take(3).copied().collect();
         let world = |variances, density, error| Variances {
             variances,
             density,

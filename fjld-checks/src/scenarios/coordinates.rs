@@ -4,6 +4,7 @@
 //! everything is exact for the given examples. At batch `B`, drawn with replacement, `mu` stays and `D` is divided by `B`.
 
 use crate::error::Result;
+use crate::precision::Scalar;
 use candle_core::{DType, Tensor};
 use fjld_core::Objective;
 use fjld_core::capture::{Capture, Reduction};
@@ -29,7 +30,7 @@ impl Coordinates {
         model: &O,
         examples: &(Tensor, Tensor),
     ) -> Result<Option<Self>> {
-        if !model.loss(examples)?.to_scalar::<f32>()?.is_finite() {
+        if !model.loss(examples)?.to_scalar::<Scalar>()?.is_finite() {
             return Ok(None);
         }
         let count = model.examples(examples);
@@ -82,7 +83,7 @@ impl Coordinates {
 }
 
 fn ratio(signal: f64, noise: f64) -> Option<f64> {
-    let floor = ROUNDINGS * f64::from(f32::EPSILON) * (signal + noise);
+    let floor = ROUNDINGS * f64::from(Scalar::EPSILON) * (signal + noise);
     (noise > floor).then(|| signal / noise)
 }
 
@@ -125,6 +126,7 @@ impl Contribution {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::precision::SCALAR;
     use crate::scenarios::mlp::Mlp;
     use crate::scenarios::models::chunks;
     use candle_core::Device;
@@ -136,7 +138,7 @@ mod tests {
         let device = Device::Cpu;
         let model = Mlp::new(&[3, 4, 2], Seed::root(1), &device)?;
         let inputs = standard_normals(&mut Seed::root(2).generator(), 8 * 3);
-        let inputs = Tensor::from_vec(inputs, (8, 3), &device)?.to_dtype(DType::F32)?;
+        let inputs = Tensor::from_vec(inputs, (8, 3), &device)?.to_dtype(SCALAR)?;
         let labels = Tensor::from_vec((0..8).map(|i| i % 2).collect::<Vec<u32>>(), 8, &device)?;
         let examples = (inputs, labels);
         let coordinates = Coordinates::of(&model, &examples)?.expect("the loss is finite");

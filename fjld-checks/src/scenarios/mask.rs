@@ -4,6 +4,7 @@
 //! and a share of all weights would empty one of them. Biases stay.
 
 use crate::error::Result;
+use crate::precision::Scalar;
 use candle_core::{Tensor, Var};
 use fjld_core::rng::{Generator, permutation};
 
@@ -63,7 +64,7 @@ impl Mask {
         let one = |(_, var): &(String, Var)| {
             let own = &self.0[at..at + var.elem_count()];
             at += own.len();
-            let values: Vec<f32> = own.iter().map(|&k| f32::from(u8::from(k))).collect();
+            let values: Vec<Scalar> = own.iter().map(|&k| Scalar::from(u8::from(k))).collect();
             Ok(Tensor::from_vec(values, var.shape(), var.device())?)
         };
         parameters.iter().map(one).collect()
@@ -108,7 +109,7 @@ pub fn counts(parameters: &[(String, Var)], share: f64) -> Vec<usize> {
 pub fn magnitudes(parameters: &[(String, Var)]) -> Result<Vec<f64>> {
     let mut found = Vec::new();
     for (_, var) in parameters {
-        let values = var.flatten_all()?.to_vec1::<f32>()?;
+        let values = var.flatten_all()?.to_vec1::<Scalar>()?;
         found.extend(values.into_iter().map(|w| f64::from(w).abs()));
     }
     Ok(found)
@@ -150,7 +151,7 @@ mod tests {
     use fjld_core::rng::Seed;
 
     fn parameters() -> Vec<(String, Var)> {
-        let var = |values: &[f32], shape: &[usize]| {
+        let var = |values: &[Scalar], shape: &[usize]| {
             let tensor = Tensor::from_vec(values.to_vec(), shape, &Device::Cpu);
             Var::from_tensor(&tensor.expect("as many values")).expect("it is a tensor")
         };
@@ -172,7 +173,7 @@ mod tests {
         assert_eq!(mask.pruned_share(&parameters), 0.5);
         zero(&parameters, &mask.tensors(&parameters)?)?;
         assert_eq!(
-            parameters[1].1.flatten_all()?.to_vec1::<f32>()?,
+            parameters[1].1.flatten_all()?.to_vec1::<Scalar>()?,
             [0.4, 0.0, 0.3, 0.0]
         );
         // pruning further keeps no weight that was pruned before

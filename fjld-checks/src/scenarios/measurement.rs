@@ -3,6 +3,7 @@
 use super::models::{IGNORED, Model, chunks};
 use crate::error::{Error, Result, printable};
 use crate::interrupt;
+use crate::precision::Scalar;
 use candle_core::Tensor;
 use fjld_core::capture::{self, Capture, Reduction, Statistics, moments_of, per_example};
 use fjld_core::moments::Moments;
@@ -229,11 +230,11 @@ impl MeasurementChoice {
         let rows = all.statistics.rows()?.expect("they were asked for");
         Ok(Box::new(move |batch_size| {
             let generator = &mut drawing(seed, batch_size);
-            let mut weights = vec![0f32; self.draws * n];
+            let mut weights = vec![Scalar::default(); self.draws * n];
             for weights in weights.chunks_exact_mut(n) {
                 for _ in 0..batch_size {
                     weights[generator.random_range(0..n as u32) as usize] +=
-                        1.0 / batch_size as f32;
+                        1.0 / batch_size as Scalar;
                 }
             }
             let weights = Tensor::from_vec(weights, (self.draws, n), rows.device())?;

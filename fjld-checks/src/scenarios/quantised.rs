@@ -11,6 +11,7 @@ use super::study::{Study, Tiers, Work, line, rows};
 use super::study_training::{Moment, StudyTraining};
 use crate::error::{Error, Result};
 use crate::interrupt;
+use crate::precision::Scalar;
 use crate::tier::Tier;
 use candle_core::{Tensor, Var};
 use fjld_core::Objective;
@@ -131,7 +132,7 @@ fn set(var: &Var, value: &Tensor, weights: Weights, generator: &mut Generator) -
     if value.rank() < 2 {
         return Ok(var.set(value)?);
     }
-    let float = value.flatten_all()?.to_vec1::<f32>()?;
+    let float = value.flatten_all()?.to_vec1::<Scalar>()?;
     let rounded = rounded(&float, bits);
     let changed = match weights {
         Weights::Noisy(_) => {
@@ -139,7 +140,7 @@ fn set(var: &Var, value: &Tensor, weights: Weights, generator: &mut Generator) -
             let squares: f64 = squares.map(|(a, b)| f64::from(a - b).powi(2)).sum();
             // uniform on -h..h has the mean square h^2 / 3
             let half = (3.0 * squares / float.len() as f64).sqrt();
-            let noise = |w: &f32| w + (half * (2.0 * generator.random::<f64>() - 1.0)) as f32;
+            let noise = |w: &Scalar| w + (half * (2.0 * generator.random::<f64>() - 1.0)) as Scalar;
             float.iter().map(noise).collect()
         }
         _ => rounded,
@@ -148,10 +149,10 @@ fn set(var: &Var, value: &Tensor, weights: Weights, generator: &mut Generator) -
 }
 
 /// The nearest multiples of one step, of which `2^(bits - 1) - 1` reach the largest weight.
-fn rounded(weights: &[f32], bits: u32) -> Vec<f32> {
-    let largest = weights.iter().fold(0f32, |a, w| a.max(w.abs()));
-    let step = largest / ((1u32 << (bits - 1)) - 1) as f32;
-    let nearest = |w: &f32| {
+fn rounded(weights: &[Scalar], bits: u32) -> Vec<Scalar> {
+    let largest = weights.iter().fold(0.0, |a: Scalar, w| a.max(w.abs()));
+    let step = largest / ((1u32 << (bits - 1)) - 1) as Scalar;
+    let nearest = |w: &Scalar| {
         if step > 0.0 {
             (w / step).round() * step
         } else {
@@ -168,9 +169,9 @@ type Examples = (Tensor, Tensor);
 fn turned(moment: &Moment, generator: &mut Generator) -> Result<(Tensor, Examples, Examples)> {
     let (_, width) = moment.train.0.dims2()?;
     let q = rotation(width, generator);
-    let entries: Vec<f32> = (0..width)
+    let entries: Vec<Scalar> = (0..width)
         .flat_map(|i| (0..width).map(move |j| (j, i)))
-        .map(|at| q[at] as f32)
+        .map(|at| q[at] as Scalar)
         .collect();
     // Q', which rows of inputs and of weights are multiplied by
     let turn = Tensor::from_vec(entries, (width, width), moment.train.0.device())?;
@@ -277,10 +278,10 @@ mod tests {
 
     #[test]
     fn rounding_goes_to_the_nearest_step_and_a_second_time_changes_nothing() {
-        let weights = [-0.7f32, 0.34, 0.36, 0.0, 0.1];
+        let weights: [Scalar; 5] = [-0.7, 0.34, 0.36, 0.0, 0.1];
         // three bits: multiples of 0.7/3 up to three of them
         let found = rounded(&weights, 3);
-        let steps: Vec<f32> = found.iter().map(|w| w * 3.0 / 0.7).collect();
+        let steps: Vec<Scalar> = found.iter().map(|w| w * 3.0 / 0.7).collect();
         for (found, expected) in steps.iter().zip([-3.0, 1.0, 2.0, 0.0, 0.0]) {
             assert!((found - expected).abs() < 1e-5, "{found}");
         }
@@ -294,13 +295,15 @@ mod tests {
     fn noise_is_as_large_as_the_rounding_it_stands_for_and_biases_stay() -> Result<()> {
         let device = &candle_core::Device::Cpu;
         let generator = &mut Seed::root(1).generator();
-        let values: Vec<f32> = (0..4000).map(|_| generator.random::<f32>() - 0.5).collect();
+        let values: Vec<Scalar> = (0..4000)
+            .map(|_| generator.random::<Scalar>() - 0.5)
+            .collect();
         let weight = Tensor::from_vec(values.clone(), (40, 100), device)?;
         let var = Var::from_tensor(&weight)?;
         let mut size = |weights| -> Result<f64> {
             set(&var, &weight, weights, generator)?;
             let gap = (var.as_tensor() - &weight)?.sqr()?.mean_all()?;
-            Ok(f64::from(gap.to_scalar::<f32>()?).sqrt())
+            Ok(f64::from(gap.to_scalar::<Scalar>()?).sqrt())
         };
         let (rounded, noisy) = (size(Weights::Rounded(4))?, size(Weights::Noisy(4))?);
         // a mean square over 4,000 numbers is known to two hundredths
@@ -309,7 +312,7 @@ mod tests {
         let bias = Var::new(&values[..5], device)?;
         let own = bias.as_tensor().copy()?;
         set(&bias, &own, Weights::Rounded(2), generator)?;
-        assert_eq!(bias.to_vec1::<f32>()?, own.to_vec1::<f32>()?);
+        assert_eq!(bias.to_vec1::<Scalar>()?, own.to_vec1::<Scalar>()?);
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::evidence::{
     Bench, Check, Draw, Finding, Kind, Outcome, Planted, Role, Size, Spec, Worlds,
 };
+use crate::precision::Scalar;
 use crate::scenarios::coordinates::Coordinates;
 use crate::scenarios::course::{Bench as Network, Course};
 use crate::scenarios::data::choice::DataChoice;
@@ -85,7 +86,7 @@ fn network(seed: Seed) -> Result<(Vec<Vec<f64>>, f64)> {
         labels.narrow(0, 0, EXAMPLES)?,
     );
     let rows = chunks(&examples, 1)?.into_iter().map(|one| {
-        let gradient = flat_gradient(&network.model, &one)?.to_vec1::<f32>()?;
+        let gradient = flat_gradient(&network.model, &one)?.to_vec1::<Scalar>()?;
         Ok(gradient.into_iter().map(f64::from).collect())
     });
     let rows: Vec<Vec<f64>> = rows.collect::<Result<_>>()?;

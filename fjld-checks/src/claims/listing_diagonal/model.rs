@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::evidence::Bench;
+use crate::precision::Scalar;
 use crate::scenarios::mlp::Mlp;
 use crate::scenarios::shipped;
 use candle_core::{Device, Tensor};
@@ -16,9 +17,9 @@ pub struct Epoch {
     /// The batches of the next pass of the loader.
     pub batches: Vec<(Tensor, Tensor)>,
     /// The gradient of each of them.
-    pub gradients: Vec<Vec<f32>>,
+    pub gradients: Vec<Vec<Scalar>>,
     /// The gradient of the last training step.
-    pub last_step: Vec<f32>,
+    pub last_step: Vec<Scalar>,
 }
 
 /// The training batch, and its learning rate, of the printed loop.
@@ -52,13 +53,13 @@ pub fn epoch(bench: &Bench) -> Result<Arc<Epoch>> {
     };
     let mut last_step = Vec::new();
     for batch in pass("training")? {
-        last_step = flat_gradient(&model, &batch)?.to_vec1::<f32>()?;
+        last_step = flat_gradient(&model, &batch)?.to_vec1::<Scalar>()?;
         model.sgd_step(&batch, LEARNING_RATE)?;
     }
     let batches = pass("measurement")?;
     let gradients = batches
         .iter()
-        .map(|batch| Ok(flat_gradient(&model, batch)?.to_vec1::<f32>()?))
+        .map(|batch| Ok(flat_gradient(&model, batch)?.to_vec1::<Scalar>()?))
         .collect::<Result<_>>()?;
     Ok(Arc::new(Epoch {
         model,
@@ -71,11 +72,11 @@ pub fn epoch(bench: &Bench) -> Result<Arc<Epoch>> {
 /// What the printed function returns.
 pub struct Returned {
     /// `c_alpha`.
-    pub c: f32,
+    pub c: Scalar,
     /// How many gradients were stacked.
     pub gradients: usize,
     /// `D_diag`.
-    pub variances: Vec<f32>,
+    pub variances: Vec<Scalar>,
 }
 
 /// The printed function, line by line in the same number type; `read` gives the slots at a batch, `None` where they are empty.
@@ -85,28 +86,28 @@ pub struct Returned {
 pub fn printed<'a>(
     batches: usize,
     n_samples: usize,
-    read: impl Fn(usize) -> Option<&'a [f32]>,
+    read: impl Fn(usize) -> Option<&'a [Scalar]>,
 ) -> std::result::Result<Returned, &'static str> {
-    let mut stacked: Vec<&[f32]> = Vec::new();
+    let mut stacked: Vec<&[Scalar]> = Vec::new();
     // islice ends with the loader, and says nothing
     for batch in 0..batches.min(n_samples) {
         // parameters without a gradient are left out, and torch.cat refuses a list with nothing in it
         stacked.push(read(batch).ok_or("torch.cat is given an empty list")?);
     }
-    let n = stacked.len() as f32;
+    let n = stacked.len() as Scalar;
     let width = stacked
         .first()
         .ok_or("torch.stack is given an empty list")?
         .len();
-    let (mut signal, mut variances) = (0f32, Vec::with_capacity(width));
+    let (mut signal, mut variances) = (Scalar::default(), Vec::with_capacity(width));
     for j in 0..width {
-        let mean = stacked.iter().map(|g| g[j]).sum::<f32>() / n;
-        let squares: f32 = stacked.iter().map(|g| (g[j] - mean).powi(2)).sum();
+        let mean = stacked.iter().map(|g| g[j]).sum::<Scalar>() / n;
+        let squares: Scalar = stacked.iter().map(|g| (g[j] - mean).powi(2)).sum();
         signal += mean * mean;
         variances.push(squares / (n - 1.0) + 1e-10);
     }
     Ok(Returned {
-        c: signal / variances.iter().sum::<f32>(),
+        c: signal / variances.iter().sum::<Scalar>(),
         gradients: stacked.len(),
         variances,
     })

@@ -3,6 +3,7 @@
 use super::Examples;
 use super::folder::{CIFAR10, MNIST};
 use crate::error::{Error, Result};
+use crate::precision::Scalar;
 use std::path::Path;
 
 /// MNIST, `(train, test)`: 60,000 and 10,000 images of 28 x 28, pixels in `[0, 1]`.
@@ -79,7 +80,7 @@ fn idx(images: &[u8], labels: &[u8]) -> Result<Examples> {
 }
 
 fn grey(pixels: &[u8], sizes: &[usize], classes: &[u8]) -> Examples {
-    let inputs = pixels.iter().map(|&p| f32::from(p) / 255.0).collect();
+    let inputs = pixels.iter().map(|&p| Scalar::from(p) / 255.0).collect();
     let labels = classes.iter().map(|&l| u32::from(l)).collect();
     Examples::of_images(inputs, sizes, labels)
 }
@@ -87,7 +88,7 @@ fn grey(pixels: &[u8], sizes: &[usize], classes: &[u8]) -> Examples {
 const SIDE: usize = 32;
 const PLANE: usize = SIDE * SIDE;
 /// Red, green and blue: the means and standard deviations of the training set's pixels, in `[0, 1]`.
-const CHANNELS: [(f32, f32); 3] = [(0.4914, 0.2470), (0.4822, 0.2435), (0.4465, 0.2616)];
+const CHANNELS: [(Scalar, Scalar); 3] = [(0.4914, 0.2470), (0.4822, 0.2435), (0.4465, 0.2616)];
 
 /// Records of a label and three planes of pixels.
 fn records(bytes: &[u8]) -> Result<Examples> {
@@ -112,7 +113,7 @@ fn coloured<'a>(images: impl Iterator<Item = (&'a [u8], u8)>) -> Examples {
             inputs.extend(
                 pixels
                     .iter()
-                    .map(|&p| (f32::from(p) / 255.0 - mean) / deviation),
+                    .map(|&p| (Scalar::from(p) / 255.0 - mean) / deviation),
             );
         }
     }
@@ -124,7 +125,7 @@ mod tests {
     use super::super::Values;
     use super::*;
 
-    fn real(examples: &Examples) -> &[f32] {
+    fn real(examples: &Examples) -> &[Scalar] {
         match &examples.inputs {
             Values::Real(values) => values,
             Values::Index(_) => &[],

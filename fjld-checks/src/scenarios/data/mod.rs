@@ -14,6 +14,7 @@ mod modular;
 mod text;
 
 use crate::error::Result;
+use crate::precision::Scalar;
 use candle_core::{Device, Tensor};
 use fjld_core::rng::{Seed, permutation};
 use std::io::Read;
@@ -35,7 +36,7 @@ pub struct Examples {
 #[derive(Clone, Debug, PartialEq)]
 enum Values {
     /// Real numbers.
-    Real(Vec<f32>),
+    Real(Vec<Scalar>),
     /// Indices.
     Index(Vec<u32>),
 }
@@ -58,7 +59,7 @@ static DIGITS: LazyLock<Examples> = LazyLock::new(|| {
             .split(',')
             .map(|n| n.parse::<u32>().expect("the embedded digits are integers"));
         // pixels run from 0 to 16
-        inputs.extend(numbers.by_ref().take(PIXELS).map(|p| p as f32 / 16.0));
+        inputs.extend(numbers.by_ref().take(PIXELS).map(|p| p as Scalar / 16.0));
         labels.extend(numbers);
     }
     Examples::of_images(inputs, &[PIXELS], labels)
@@ -71,7 +72,7 @@ pub fn digits() -> &'static Examples {
 
 impl Examples {
     /// Real inputs of a shape, one label each.
-    fn of_images(inputs: Vec<f32>, shape: &[usize], labels: Vec<u32>) -> Self {
+    fn of_images(inputs: Vec<Scalar>, shape: &[usize], labels: Vec<u32>) -> Self {
         Self {
             inputs: Values::Real(inputs),
             shape: shape.to_vec(),
@@ -164,7 +165,7 @@ impl Examples {
     }
 
     /// Real inputs, one after the other, and the labels; no inputs where they are indices.
-    pub fn flat_reals(&self) -> (&[f32], &[u32]) {
+    pub fn flat_reals(&self) -> (&[Scalar], &[u32]) {
         match &self.inputs {
             Values::Real(values) => (values, &self.labels),
             Values::Index(_) => (&[], &self.labels),
@@ -201,7 +202,7 @@ fn held_out(n: usize, test_share: f64) -> usize {
 mod tests {
     use super::*;
 
-    fn pixels(examples: &Examples) -> &[f32] {
+    fn pixels(examples: &Examples) -> &[Scalar] {
         match &examples.inputs {
             Values::Real(values) => values,
             Values::Index(_) => &[],

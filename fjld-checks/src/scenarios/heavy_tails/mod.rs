@@ -11,6 +11,7 @@ use super::per_tier::PerTier;
 use super::study::{Study, Tiers, Work, line, rows};
 use super::study_training::{Moment, StudyTraining, reading_steps};
 use crate::error::{Error, Result};
+use crate::precision::Scalar;
 use candle_core::Tensor;
 use fjld_core::Objective;
 use fjld_core::capture::{Capture, Reduction};
@@ -101,7 +102,7 @@ impl HeavyTails {
         let noise = Noise::of(moment)?;
         let accuracy = moment.model.accuracy(moment.test, usize::MAX)?;
         let direction = standard_normals(&mut seed.derive("direction").generator(), noise.width);
-        let direction: Vec<f32> = direction.into_iter().map(|v| v as f32).collect();
+        let direction: Vec<Scalar> = direction.into_iter().map(|v| v as Scalar).collect();
         let seed = seed.derive(&format!("before step {}", moment.step));
         let mut rows = Vec::new();
         let arms = self.batch_sizes.iter().map(|&size| Some(size));
@@ -138,7 +139,7 @@ impl HeavyTails {
     }
 }
 
-fn dot(a: &[f32], b: &[f32]) -> f64 {
+fn dot(a: &[Scalar], b: &[Scalar]) -> f64 {
     a.iter()
         .zip(b)
         .map(|(a, b)| f64::from(*a) * f64::from(*b))
@@ -147,7 +148,7 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 
 /// Deviations of the examples' gradients from their mean, `[n, width]`.
 struct Noise {
-    rows: Vec<f32>,
+    rows: Vec<Scalar>,
     width: usize,
 }
 
@@ -163,7 +164,7 @@ impl Noise {
         Ok(Self::centred(rows.flatten_all()?.to_vec1()?, width))
     }
 
-    fn centred(mut rows: Vec<f32>, width: usize) -> Self {
+    fn centred(mut rows: Vec<Scalar>, width: usize) -> Self {
         let mut mean = vec![0.0; width];
         for row in rows.chunks(width) {
             mean.iter_mut()
@@ -174,7 +175,7 @@ impl Noise {
         for row in rows.chunks_mut(width) {
             row.iter_mut()
                 .zip(&mean)
-                .for_each(|(v, m)| *v -= (m / n) as f32);
+                .for_each(|(v, m)| *v -= (m / n) as Scalar);
         }
         Self { rows, width }
     }
@@ -184,7 +185,7 @@ impl Noise {
     }
 
     /// As many minibatches as there are examples: the examples themselves, or means of some drawn with replacement.
-    fn minibatches(&self, size: usize, generator: &mut Generator) -> Vec<f32> {
+    fn minibatches(&self, size: usize, generator: &mut Generator) -> Vec<Scalar> {
         if size == 1 {
             return self.rows.clone();
         }
@@ -195,17 +196,17 @@ impl Noise {
                 let row = &self.rows[picked * self.width..][..self.width];
                 mean.iter_mut().zip(row).for_each(|(m, v)| *m += v);
             }
-            mean.iter_mut().for_each(|m| *m /= size as f32);
+            mean.iter_mut().for_each(|m| *m /= size as Scalar);
         }
         means
     }
 
     /// As many Gaussian deviations of the same covariance.
-    fn gaussian(&self, generator: &mut Generator) -> Result<Vec<f32>> {
+    fn gaussian(&self, generator: &mut Generator) -> Result<Vec<Scalar>> {
         let (n, width, device) = (self.len(), self.width, &candle_core::Device::Cpu);
         let scale = (n as f64).sqrt().recip();
         let weights = standard_normals(generator, n * n);
-        let weights: Vec<f32> = weights.into_iter().map(|z| (scale * z) as f32).collect();
+        let weights: Vec<Scalar> = weights.into_iter().map(|z| (scale * z) as Scalar).collect();
         let weights = Tensor::from_vec(weights, (n, n), device)?;
         let rows = Tensor::from_slice(&self.rows, (n, width), device)?;
         Ok(weights.matmul(&rows)?.flatten_all()?.to_vec1()?)

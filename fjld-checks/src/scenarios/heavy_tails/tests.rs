@@ -2,6 +2,7 @@
 
 use super::super::fixtures::{linear_classifier, lines_of, quick};
 use super::*;
+use crate::precision::Scalar;
 use crate::tier::Tier;
 use approx::assert_relative_eq;
 use candle_core::Device;
@@ -74,7 +75,7 @@ fn gaussian_noise_has_the_covariance_of_the_examples() -> Result<()> {
 fn a_minibatch_of_many_deviates_by_its_root_less() {
     let generator = &mut Seed::root(3).generator();
     let mean_square = |size: usize, generator: &mut Generator| {
-        let drawn: Vec<f32> = (0..2000)
+        let drawn: Vec<Scalar> = (0..2000)
             .flat_map(|_| noise().minibatches(size, generator))
             .collect();
         dot(&drawn, &drawn) / 8000.0
@@ -100,7 +101,7 @@ fn the_tails_of_single_examples_are_those_of_their_own_backward_passes() -> Resu
     let model = linear_classifier()?;
     let n = 16;
     let inputs = standard_normals(&mut Seed::root(5).generator(), 2 * n);
-    let inputs: Vec<f32> = inputs.into_iter().map(|v| v as f32).collect();
+    let inputs: Vec<Scalar> = inputs.into_iter().map(|v| v as Scalar).collect();
     let labels: Vec<u32> = (0..n as u32).map(|i| i * i % 3).collect();
     let train = (
         Tensor::from_vec(inputs, (n, 2), &device)?,
@@ -109,9 +110,9 @@ fn the_tails_of_single_examples_are_those_of_their_own_backward_passes() -> Resu
     let gradients = (0..n)
         .map(|i| {
             let one = (train.0.narrow(0, i, 1)?, train.1.narrow(0, i, 1)?);
-            Ok(flat_gradient(&model, &one)?.to_vec1::<f32>()?)
+            Ok(flat_gradient(&model, &one)?.to_vec1::<Scalar>()?)
         })
-        .collect::<Result<Vec<Vec<f32>>>>()?;
+        .collect::<Result<Vec<Vec<Scalar>>>>()?;
     let mean = |j: usize| gradients.iter().map(|g| f64::from(g[j])).sum::<f64>() / n as f64;
     let lengths: Vec<f64> = gradients
         .iter()

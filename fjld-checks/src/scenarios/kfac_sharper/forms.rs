@@ -6,6 +6,7 @@
 //! form.
 
 use crate::error::Result;
+use crate::precision::Scalar;
 use candle_core::{D, DType, Device, Tensor};
 use fjld_core::capture::LayerPair;
 use fjld_core::fisher::Curvature;
@@ -184,7 +185,7 @@ fn by_coordinates(pairs: &[LayerPair], batch_size: usize) -> Result<[Option<f64>
     }
     Ok(terms.map(|[signal, noise]| {
         // what is left of a difference of sums of 32-bit numbers
-        let floor = f64::from(f32::EPSILON).powi(2) * signal;
+        let floor = f64::from(Scalar::EPSILON).powi(2) * signal;
         (noise > floor).then(|| signal / noise)
     }))
 }

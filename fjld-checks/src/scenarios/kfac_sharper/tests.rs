@@ -2,6 +2,7 @@
 
 use super::super::fixtures::{linear_classifier, lines_of, quick};
 use super::*;
+use crate::precision::Scalar;
 use approx::assert_relative_eq;
 use fjld_core::capture::flat_gradient;
 use fjld_core::rng::standard_normals;
@@ -38,11 +39,11 @@ fn study(text: &str) -> KfacSharper {
 
 /// The plain ratio of minibatches' gradients and the one weighted by the examples' second moments, coordinate by coordinate: the
 /// examples are in runs of `batch`, and the variance has the divisor `n - freedom`.
-fn by_hand(examples: &[&[f32]], batch: usize, freedom: f64) -> [f64; 2] {
+fn by_hand(examples: &[&[Scalar]], batch: usize, freedom: f64) -> [f64; 2] {
     let n = (examples.len() / batch) as f64;
     let mut terms = [[0.0; 2]; 2];
     for j in 0..examples[0].len() {
-        let mean_of = |rows: &[&[f32]]| {
+        let mean_of = |rows: &[&[Scalar]]| {
             let sum: f64 = rows.iter().map(|row| f64::from(row[j])).sum();
             sum / rows.len() as f64
         };
@@ -65,7 +66,7 @@ fn a_reading_is_of_the_gradients_of_single_examples_all_of_them_and_drawn() -> R
     let model = linear_classifier()?;
     let n = 7;
     let inputs = standard_normals(&mut Seed::root(3).generator(), 2 * n);
-    let inputs: Vec<f32> = inputs.into_iter().map(|v| v as f32).collect();
+    let inputs: Vec<Scalar> = inputs.into_iter().map(|v| v as Scalar).collect();
     let train = (
         Tensor::from_vec(inputs, (n, 2), &device)?,
         Tensor::new(&[0u32, 1, 2, 2, 1, 0, 1], &device)?,
@@ -73,9 +74,9 @@ fn a_reading_is_of_the_gradients_of_single_examples_all_of_them_and_drawn() -> R
     let gradients = (0..n)
         .map(|i| {
             let one = (train.0.narrow(0, i, 1)?, train.1.narrow(0, i, 1)?);
-            Ok(flat_gradient(&model, &one)?.to_vec1::<f32>()?)
+            Ok(flat_gradient(&model, &one)?.to_vec1::<Scalar>()?)
         })
-        .collect::<Result<Vec<Vec<f32>>>>()?;
+        .collect::<Result<Vec<Vec<Scalar>>>>()?;
     let moment = Moment {
         model: &model,
         train: &train,
@@ -88,7 +89,7 @@ fn a_reading_is_of_the_gradients_of_single_examples_all_of_them_and_drawn() -> R
     assert_eq!((row.tested, row.classes), (7, 10));
 
     // the training set is the population, with the divisor n
-    let all: Vec<&[f32]> = gradients.iter().map(Vec::as_slice).collect();
+    let all: Vec<&[Scalar]> = gradients.iter().map(Vec::as_slice).collect();
     // gradients in f32 from sums of a few products
     let close = |found: Option<f64>, expected| {
         let found = found.expect("there is noise");

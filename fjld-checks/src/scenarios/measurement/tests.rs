@@ -2,6 +2,7 @@
 
 use super::super::models::{ModelChoice, Task};
 use super::*;
+use crate::precision::Scalar;
 use candle_core::Device;
 use fjld_core::capture::{flat_gradient, one_target_each};
 
@@ -92,7 +93,7 @@ fn many_drawn_tokens_come_near_to_the_exact_ratio() -> Result<()> {
 }
 
 /// `|mean|^2` over the summed squares of the distances from it, by `divisor`.
-fn ratio_of(gradients: &[Vec<f32>], divisor: f64) -> f64 {
+fn ratio_of(gradients: &[Vec<Scalar>], divisor: f64) -> f64 {
     let n = gradients.len() as f64;
     let (mut signal, mut noise) = (0.0, 0.0);
     for j in 0..gradients[0].len() {
@@ -111,7 +112,7 @@ fn the_ratio_of_a_population_is_its_definition_over_passes_of_single_examples() 
     let singles = singles
         .iter()
         .map(|one| Ok(flat_gradient(&model, one)?.to_vec1()?));
-    let singles = singles.collect::<Result<Vec<Vec<f32>>>>()?;
+    let singles = singles.collect::<Result<Vec<Vec<Scalar>>>>()?;
     // all there are: their covariance has the divisor 5
     let wanted = ratio_of(&singles, 5.0);
     for chunk in [2, usize::MAX] {
@@ -171,11 +172,11 @@ fn the_draws_of_tokens_are_the_backward_passes_of_those_tokens() -> Result<()> {
                 let mut flat = Vec::new();
                 for (_, var) in model.parameters() {
                     let own = gradients.get(var).expect("all weights are used");
-                    flat.extend(own.flatten_all()?.to_vec1::<f32>()?);
+                    flat.extend(own.flatten_all()?.to_vec1::<Scalar>()?);
                 }
                 Ok(flat)
             })
-            .collect::<Result<Vec<Vec<f32>>>>()?;
+            .collect::<Result<Vec<Vec<Scalar>>>>()?;
         // a sample's covariance has the divisor n - 1; the debiased estimate is less by 1/n
         let n = draws as f64;
         let plain = ratio_of(&gradients, n - 1.0);

@@ -2,7 +2,8 @@
 
 use super::{Loss, Model, Network};
 use crate::error::Result;
-use candle_core::{DType, Device, Tensor, Var};
+use crate::precision::{SCALAR, Scalar};
+use candle_core::{Device, Tensor, Var};
 use candle_nn::init::{FanInOut, Init, NonLinearity, NormalOrUniform};
 use candle_nn::{Module, VarBuilder};
 use fjld_core::capture::Linear;
@@ -61,7 +62,7 @@ struct Deep {
 /// When candle fails.
 pub fn build(shape: Shape, inputs: usize, classes: usize, seed: Seed) -> Result<Model> {
     let vars = SeededVars::new(seed);
-    let builder = vars.builder(DType::F32, &Device::Cpu);
+    let builder = vars.builder(SCALAR, &Device::Cpu);
     let (relu, none) = (NonLinearity::ReLU, NonLinearity::Linear);
     let between = shape.depth.saturating_sub(2);
     let first = layer(inputs, shape.width, none, &builder.pp("first"))?;
@@ -81,7 +82,7 @@ pub fn build(shape: Shape, inputs: usize, classes: usize, seed: Seed) -> Result<
     if shape.kind == Kind::Orthogonal {
         for (name, var) in &network.parameters {
             if name.starts_with("between") && name.ends_with("weight") {
-                let rows = orthonormal(var.to_vec2::<f32>()?);
+                let rows = orthonormal(var.to_vec2::<Scalar>()?);
                 var.set(&Tensor::new(rows, &Device::Cpu)?)?;
             }
         }
@@ -94,17 +95,17 @@ pub fn build(shape: Shape, inputs: usize, classes: usize, seed: Seed) -> Result<
 
 /// The rows, each without what it shares with those before it, and of length 1 (Gram and Schmidt): of normal rows a uniformly random
 /// orthogonal matrix.
-fn orthonormal(rows: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
-    let mut done: Vec<Vec<f32>> = Vec::new();
+fn orthonormal(rows: Vec<Vec<Scalar>>) -> Vec<Vec<Scalar>> {
+    let mut done: Vec<Vec<Scalar>> = Vec::new();
     for mut row in rows {
         // twice is enough (Parlett 1980, section 6-9)
         for _ in 0..2 {
             for other in &done {
-                let along: f32 = row.iter().zip(other).map(|(a, b)| a * b).sum();
+                let along: Scalar = row.iter().zip(other).map(|(a, b)| a * b).sum();
                 row.iter_mut().zip(other).for_each(|(a, b)| *a -= along * b);
             }
         }
-        let length = row.iter().map(|a| a * a).sum::<f32>().sqrt();
+        let length = row.iter().map(|a| a * a).sum::<Scalar>().sqrt();
         row.iter_mut().for_each(|a| *a /= length);
         done.push(row);
     }
@@ -161,7 +162,7 @@ mod tests {
     fn every_kind_has_exact_gradients_by_example() -> Result<()> {
         let device = Device::Cpu;
         let drawn = standard_normals(&mut Seed::root(3).generator(), 4 * 6);
-        let inputs = Tensor::from_vec(drawn, (4, 6), &device)?.to_dtype(DType::F32)?;
+        let inputs = Tensor::from_vec(drawn, (4, 6), &device)?.to_dtype(SCALAR)?;
         let batch = (inputs, Tensor::new(&[0u32, 2, 1, 1], &device)?);
         for kind in [Kind::Plain, Kind::Orthogonal, Kind::Residual] {
             let shape = Shape {
@@ -181,11 +182,11 @@ mod tests {
         let drawn = standard_normals(&mut Seed::root(7).generator(), 16 * 16);
         let rows = drawn
             .chunks(16)
-            .map(|row| row.iter().map(|&x| x as f32).collect());
+            .map(|row| row.iter().map(|&x| x as Scalar).collect());
         let rows = orthonormal(rows.collect());
         for (i, a) in rows.iter().enumerate() {
             for (j, b) in rows.iter().enumerate() {
-                let product: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+                let product: Scalar = a.iter().zip(b).map(|(a, b)| a * b).sum();
                 let wanted = if i == j { 1.0 } else { 0.0 };
                 assert!((product - wanted).abs() < 1e-6, "{i} by {j}: {product}");
             }
@@ -196,8 +197,8 @@ mod tests {
     fn a_residual_network_passes_on_as_much_at_any_depth() -> Result<()> {
         let device = Device::Cpu;
         let drawn = standard_normals(&mut Seed::root(5).generator(), 50 * 64);
-        let inputs = Tensor::from_vec(drawn, (50, 64), &device)?.to_dtype(DType::F32)?;
-        let size = |depth| -> Result<f32> {
+        let inputs = Tensor::from_vec(drawn, (50, 64), &device)?.to_dtype(SCALAR)?;
+        let size = |depth| -> Result<Scalar> {
             let shape = Shape {
                 kind: Kind::Residual,
                 depth,
@@ -205,7 +206,7 @@ mod tests {
             };
             let model = build(shape, 64, 10, Seed::root(6))?;
             let scores = model.network.scores(&inputs)?;
-            Ok(scores.sqr()?.mean_all()?.to_scalar::<f32>()?)
+            Ok(scores.sqr()?.mean_all()?.to_scalar::<Scalar>()?)
         };
         let growth = size(128)? / size(4)?;
         // each of m layers adds a share 1/m, so that all multiply by between 2 and e, give or take what one draw of weights does
@@ -215,7 +216,7 @@ mod tests {
 
     #[test]
     fn every_kind_computes_what_its_description_says() -> Result<()> {
-        let inputs = [0.4f32, -1.3, 0.7];
+        let inputs = [0.4 as Scalar, -1.3, 0.7];
         for kind in [Kind::Plain, Kind::Orthogonal, Kind::Residual] {
             let shape = Shape {
                 kind,
@@ -229,20 +230,23 @@ mod tests {
                     // those it starts with are 0
                     let generator = &mut Seed::root(9).derive(name).generator();
                     let drawn = standard_normals(generator, var.elem_count());
-                    let drawn = Tensor::new(drawn, &Device::Cpu)?.to_dtype(DType::F32)?;
+                    let drawn = Tensor::new(drawn, &Device::Cpu)?.to_dtype(SCALAR)?;
                     var.set(&drawn)?;
                 }
                 let width = if var.rank() == 2 { var.dim(1)? } else { 1 };
-                rows.insert(name.as_str(), var.reshape(((), width))?.to_vec2::<f32>()?);
+                rows.insert(
+                    name.as_str(),
+                    var.reshape(((), width))?.to_vec2::<Scalar>()?,
+                );
             }
-            let layer = |name: &str, x: &[f32]| -> Vec<f32> {
+            let layer = |name: &str, x: &[Scalar]| -> Vec<Scalar> {
                 let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
                 let lines = rows[weight.as_str()].iter().zip(&rows[bias.as_str()]);
-                let product = |w: &[f32]| w.iter().zip(x).map(|(w, x)| w * x).sum::<f32>();
+                let product = |w: &[Scalar]| w.iter().zip(x).map(|(w, x)| w * x).sum::<Scalar>();
                 lines.map(|(w, b)| product(w) + b[0]).collect()
             };
-            let cut = |x: &[f32]| -> Vec<f32> {
-                let cut = |x: &f32| match kind {
+            let cut = |x: &[Scalar]| -> Vec<Scalar> {
+                let cut = |x: &Scalar| match kind {
                     Kind::Orthogonal => x.tanh(),
                     _ => x.max(0.0),
                 };
@@ -255,7 +259,9 @@ mod tests {
                     // two layers lie between
                     Kind::Residual => {
                         let pairs = x.iter().zip(next);
-                        pairs.map(|(x, next)| x + next / 2f32.sqrt()).collect()
+                        pairs
+                            .map(|(x, next)| x + next / Scalar::sqrt(2.0))
+                            .collect()
                     }
                     _ => next,
                 };
@@ -264,7 +270,7 @@ mod tests {
             let found = model
                 .network
                 .scores(&Tensor::new(&[inputs], &Device::Cpu)?)?;
-            for (found, expected) in found.squeeze(0)?.to_vec1::<f32>()?.iter().zip(expected) {
+            for (found, expected) in found.squeeze(0)?.to_vec1::<Scalar>()?.iter().zip(expected) {
                 // some fifty roundings of 32-bit numbers below 10
                 assert!((found - expected).abs() < 3e-5, "{found} {expected}");
             }
@@ -288,18 +294,18 @@ mod tests {
             let between: Vec<&Var> = between.map(|(_, var)| var).collect();
             assert_eq!(between.len(), 3);
             for weight in between {
-                let products = weight.matmul(&weight.t()?)?.to_vec2::<f32>()?;
+                let products = weight.matmul(&weight.t()?)?.to_vec2::<Scalar>()?;
                 if kind == Kind::Orthogonal {
                     for (at, row) in products.iter().enumerate() {
                         for (to, product) in row.iter().enumerate() {
-                            let wanted: f32 = if at == to { 1.0 } else { 0.0 };
+                            let wanted: Scalar = if at == to { 1.0 } else { 0.0 };
                             // sums of 24 products in f32
                             assert!((product - wanted).abs() < 1e-5, "{product}");
                         }
                     }
                 } else {
-                    let squares: f32 = (0..width).map(|at| products[at][at]).sum();
-                    let variance = squares / (width * width) as f32;
+                    let squares: Scalar = (0..width).map(|at| products[at][at]).sum();
+                    let variance = squares / (width * width) as Scalar;
                     // 2 over the width behind a relu (He et al. 2015); over 576 entries it is known to a seventeenth, of which five
                     assert!((variance * 12.0 - 1.0).abs() < 0.3, "{variance}");
                 }

@@ -2,7 +2,8 @@
 
 use super::Network;
 use crate::error::Result;
-use candle_core::{D, DType, Device, Tensor, Var};
+use crate::precision::{SCALAR, Scalar};
+use candle_core::{D, Device, Tensor, Var};
 use candle_nn::{Module, VarBuilder};
 use fjld_core::capture::{
     Embedding, LayerNorm, Linear, embedding, layer_norm, linear, linear_no_bias,
@@ -46,7 +47,7 @@ impl Gpt {
     /// When candle fails.
     pub fn new(shape: Shape, seed: Seed, device: &Device) -> Result<Self> {
         let vars = SeededVars::new(seed);
-        let builder = vars.builder(DType::F32, device);
+        let builder = vars.builder(SCALAR, device);
         let small = |rows: usize, name: &str| -> candle_core::Result<Embedding> {
             let init = candle_nn::Init::Randn {
                 mean: 0.0,
@@ -96,8 +97,8 @@ impl Network for Gpt {
 
 /// `[T, T]`: 0 where a position may look, minus infinity where it would look ahead.
 fn causal(length: usize, device: &Device) -> candle_core::Result<Tensor> {
-    let ahead = |i, j| if j > i { f32::NEG_INFINITY } else { 0.0 };
-    let mask: Vec<f32> = (0..length)
+    let ahead = |i, j| if j > i { Scalar::NEG_INFINITY } else { 0.0 };
+    let mask: Vec<Scalar> = (0..length)
         .flat_map(|i| (0..length).map(move |j| ahead(i, j)))
         .collect();
     Tensor::from_vec(mask, (length, length), device)
@@ -152,6 +153,7 @@ mod tests {
     use super::super::tests::{assert_exact, assert_slopes};
     use super::super::{ModelChoice, Task};
     use super::*;
+    use candle_core::DType;
     use fjld_core::rng::standard_normals;
     use std::collections::BTreeMap;
 
@@ -202,7 +204,7 @@ mod tests {
             tied: false,
         };
         let network = Gpt::new(shape, Seed::root(2), &device)?;
-        let scores = |last: u32| -> Result<Vec<Vec<f32>>> {
+        let scores = |last: u32| -> Result<Vec<Vec<Scalar>>> {
             let inputs = Tensor::new(&[[1u32, 2, 3, 4, last]], &device)?;
             Ok(network.scores(&inputs)?.squeeze(0)?.to_vec2()?)
         };
@@ -319,14 +321,14 @@ mod tests {
                 let generator = &mut Seed::root(4).derive(name).generator();
                 let drawn = standard_normals(generator, var.elem_count());
                 let drawn = Tensor::from_vec(drawn, var.shape(), &device)?;
-                var.set(&(drawn.to_dtype(DType::F32)? * 0.5)?)?;
+                var.set(&(drawn.to_dtype(SCALAR)? * 0.5)?)?;
                 let own = var.reshape(((), var.dim(D::Minus1)?))?;
                 rows.insert(name.clone(), own.to_dtype(DType::F64)?.to_vec2()?);
             }
             let written = Written(rows);
             let texts = [[1u32, 4, 0, 1], [2, 2, 3, 4]];
             let found = network.scores(&Tensor::new(&texts, &device)?)?;
-            for (found, text) in found.to_vec3::<f32>()?.iter().zip(texts) {
+            for (found, text) in found.to_vec3::<Scalar>()?.iter().zip(texts) {
                 let expected = written.scores(shape, &text);
                 for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
                     // some hundred operations in f32, of numbers of some ten

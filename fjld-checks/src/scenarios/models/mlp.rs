@@ -2,7 +2,8 @@
 
 use super::Network;
 use crate::error::Result;
-use candle_core::{DType, Device, Tensor, Var};
+use crate::precision::SCALAR;
+use candle_core::{Device, Tensor, Var};
 use candle_nn::Module;
 use fjld_core::Objective;
 use fjld_core::capture::{Linear, linear};
@@ -21,7 +22,7 @@ impl Mlp {
     /// When candle fails.
     pub fn new(widths: &[usize], seed: Seed, device: &Device) -> Result<Self> {
         let vars = SeededVars::new(seed);
-        let builder = vars.builder(DType::F32, device);
+        let builder = vars.builder(SCALAR, device);
         let layers = widths
             .windows(2)
             .enumerate()
@@ -83,26 +84,27 @@ impl Objective for Mlp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::precision::Scalar;
     use fjld_core::capture::flat_gradient;
 
     #[test]
     fn the_gradient_is_the_slope_of_the_loss_along_every_parameter() -> Result<()> {
         let device = Device::Cpu;
         let model = Mlp::new(&[3, 4, 2], Seed::root(1), &device)?;
-        let inputs = Tensor::new(&[[0.3f32, -0.2, 0.9], [0.1, 0.5, -0.4]], &device)?;
+        let inputs = Tensor::new(&[[0.3 as Scalar, -0.2, 0.9], [0.1, 0.5, -0.4]], &device)?;
         let batch = (inputs, Tensor::new(&[0u32, 1], &device)?);
-        let gradient = flat_gradient(&model, &batch)?.to_vec1::<f32>()?;
+        let gradient = flat_gradient(&model, &batch)?.to_vec1::<Scalar>()?;
         let mut at = 0;
         for (name, var) in Objective::parameters(&model) {
             let original = var.as_tensor().copy()?;
-            let values = original.flatten_all()?.to_vec1::<f32>()?;
+            let values = original.flatten_all()?.to_vec1::<Scalar>()?;
             for k in 0..values.len() {
-                let h = 1e-2f32;
-                let loss_at = |shift: f32| -> Result<f32> {
+                let h: Scalar = 1e-2;
+                let loss_at = |shift: Scalar| -> Result<Scalar> {
                     let mut moved = values.clone();
                     moved[k] += shift;
                     var.set(&Tensor::from_vec(moved, original.shape(), &device)?)?;
-                    Ok(model.loss(&batch)?.to_scalar::<f32>()?)
+                    Ok(model.loss(&batch)?.to_scalar::<Scalar>()?)
                 };
                 let slope = (loss_at(h)? - loss_at(-h)?) / (2.0 * h);
                 // the difference errs by h^2 = 1e-4 and by eps/h = 1e-5
@@ -128,10 +130,10 @@ mod tests {
         }
         // both classes are as likely, so that the scores of label 0 have the slopes -1/2 and 1/2; the weights' are those times the mean
         // input, 3
-        let inputs = Tensor::new(&[[2f32], [4.0]], &device)?;
+        let inputs = Tensor::new(&[[2 as Scalar], [4.0]], &device)?;
         model.sgd_step(&(inputs, Tensor::new(&[0u32, 0], &device)?), 0.1)?;
         for (name, expected) in [
-            ("layer0.bias", [0.05f32, -0.05]),
+            ("layer0.bias", [0.05 as Scalar, -0.05]),
             ("layer0.weight", [0.15, -0.15]),
         ] {
             let (_, var) = model
@@ -139,7 +141,7 @@ mod tests {
                 .iter()
                 .find(|(n, _)| n == name)
                 .expect(name);
-            let found = var.flatten_all()?.to_vec1::<f32>()?;
+            let found = var.flatten_all()?.to_vec1::<Scalar>()?;
             for (found, expected) in found.into_iter().zip(expected) {
                 // a few roundings of 32-bit numbers below 1
                 assert!((found - expected).abs() < 1e-6, "{name}: {found}");

@@ -7,7 +7,8 @@ pub mod modular;
 pub mod resnet;
 
 use crate::error::{Error, Result};
-use candle_core::{D, DType, Device, Tensor, Var};
+use crate::precision::{SCALAR, Scalar};
+use candle_core::{D, Device, Tensor, Var};
 use candle_nn::encoding::one_hot;
 use fjld_core::Objective;
 use fjld_core::capture::{OverTargets, cross_entropy};
@@ -209,7 +210,7 @@ impl Model {
         let mut right = 0.0;
         for (inputs, labels) in &chunks(examples, chunk)? {
             let found = self.network.scores(inputs)?.argmax(D::Minus1)?.eq(labels)?;
-            right += f64::from(found.to_dtype(DType::F32)?.sum_all()?.to_scalar::<f32>()?);
+            right += f64::from(found.to_dtype(SCALAR)?.sum_all()?.to_scalar::<Scalar>()?);
         }
         Ok(right / examples.1.elem_count() as f64)
     }
@@ -222,7 +223,7 @@ impl Model {
         let n = examples.1.dim(0)?;
         let mut total = 0.0;
         for part in &chunks(examples, chunk)? {
-            let loss = f64::from(self.loss(part)?.to_scalar::<f32>()?);
+            let loss = f64::from(self.loss(part)?.to_scalar::<Scalar>()?);
             let share = part.1.dim(0)? as f64 / n as f64;
             total += loss * share;
         }
@@ -286,7 +287,7 @@ impl Objective for Model {
                 candle_nn::loss::cross_entropy(&scores, &labels.flatten_all()?)
             }
             Loss::Squares => {
-                let wanted = one_hot::<f32>(labels.clone(), classes, 1.0, 0.0)?;
+                let wanted = one_hot::<Scalar>(labels.clone(), classes, 1.0, 0.0)?;
                 (scores - wanted)?.sqr()?.sum(D::Minus1)?.mean_all()
             }
         }
@@ -327,20 +328,20 @@ pub(super) mod tests {
         model: &Model,
         batch: &(Tensor, Tensor),
         probes: usize,
-        h: f32,
+        h: Scalar,
     ) -> Result<()> {
-        let gradient = flat_gradient(model, batch)?.to_vec1::<f32>()?;
-        let largest = gradient.iter().fold(0f32, |a, g| a.max(g.abs()));
+        let gradient = flat_gradient(model, batch)?.to_vec1::<Scalar>()?;
+        let largest = gradient.iter().fold(0.0, |a: Scalar, g| a.max(g.abs()));
         let stride = (gradient.len() / probes).max(1);
         let mut at = 0;
         for (name, var) in model.parameters() {
             let original = var.as_tensor().copy()?;
-            let values = original.flatten_all()?.to_vec1::<f32>()?;
+            let values = original.flatten_all()?.to_vec1::<Scalar>()?;
             for k in 0..values.len() {
                 if (at + k) % stride != 0 {
                     continue;
                 }
-                let loss_at = |shift: f32| -> Result<f32> {
+                let loss_at = |shift: Scalar| -> Result<Scalar> {
                     let mut moved = values.clone();
                     moved[k] += shift;
                     var.set(&Tensor::from_vec(
@@ -348,7 +349,7 @@ pub(super) mod tests {
                         original.shape(),
                         original.device(),
                     )?)?;
-                    Ok(model.loss(batch)?.to_scalar::<f32>()?)
+                    Ok(model.loss(batch)?.to_scalar::<Scalar>()?)
                 };
                 let slope = (loss_at(h)? - loss_at(-h)?) / (2.0 * h);
                 // the loss is of order 1 and known to some 1e-6; besides, the difference errs by a multiple of h^2 and, where a

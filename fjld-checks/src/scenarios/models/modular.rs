@@ -2,7 +2,8 @@
 
 use super::Network;
 use crate::error::Result;
-use candle_core::{DType, Device, Tensor, Var};
+use crate::precision::{SCALAR, Scalar};
+use candle_core::{Device, Tensor, Var};
 use candle_nn::Module;
 use candle_nn::encoding::one_hot;
 use fjld_core::capture::{Embedding, Linear, embedding, linear, linear_no_bias};
@@ -24,7 +25,7 @@ impl QuadraticMlp {
     /// When candle fails.
     pub fn new(modulus: usize, hidden: usize, seed: Seed, device: &Device) -> Result<Self> {
         let vars = SeededVars::new(seed);
-        let builder = vars.builder(DType::F32, device);
+        let builder = vars.builder(SCALAR, device);
         Ok(Self {
             modulus,
             first: linear_no_bias(2 * modulus, hidden, builder.pp("first"))?,
@@ -40,7 +41,7 @@ impl Network for QuadraticMlp {
     }
 
     fn scores(&self, inputs: &Tensor) -> candle_core::Result<Tensor> {
-        let units = one_hot::<f32>(inputs.clone(), self.modulus, 1.0, 0.0)?.flatten_from(1)?;
+        let units = one_hot::<Scalar>(inputs.clone(), self.modulus, 1.0, 0.0)?.flatten_from(1)?;
         self.second.forward(&self.first.forward(&units)?.sqr()?)
     }
 }
@@ -66,7 +67,7 @@ impl EmbeddingMlp {
         device: &Device,
     ) -> Result<Self> {
         let vars = SeededVars::new(seed);
-        let builder = vars.builder(DType::F32, device);
+        let builder = vars.builder(SCALAR, device);
         Ok(Self {
             embedding: embedding(modulus, width, builder.pp("embedding"))?,
             first: linear(2 * width, hidden, builder.pp("first"))?,
@@ -130,16 +131,16 @@ mod tests {
         let model = ModelChoice::QuadraticMlp { hidden: 4 }.build(&task, Seed::root(5), &device)?;
         let inputs = Tensor::new(&[[0u32, 1], [2, 2]], &device)?;
         let labels = [1usize, 0];
-        let scores = model.network.scores(&inputs)?.to_vec2::<f32>()?;
+        let scores = model.network.scores(&inputs)?.to_vec2::<Scalar>()?;
         let mut distances = 0.0;
         for (scores, label) in scores.iter().zip(labels) {
             for (class, score) in scores.iter().enumerate() {
-                let wanted: f32 = if class == label { 1.0 } else { 0.0 };
+                let wanted: Scalar = if class == label { 1.0 } else { 0.0 };
                 distances += (score - wanted).powi(2);
             }
         }
         let batch = (inputs, Tensor::new(&labels.map(|l| l as u32), &device)?);
-        let loss = model.loss(&batch)?.to_scalar::<f32>()?;
+        let loss = model.loss(&batch)?.to_scalar::<Scalar>()?;
         // the mean over two examples; six squares near 1 at most in f32
         assert!((loss - distances / 2.0).abs() < 1e-6, "{loss} {distances}");
         Ok(())

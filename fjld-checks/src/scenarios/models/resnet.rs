@@ -3,7 +3,8 @@
 
 use super::Network;
 use crate::error::Result;
-use candle_core::{DType, Device, Tensor, Var};
+use crate::precision::SCALAR;
+use candle_core::{Device, Tensor, Var};
 use candle_nn::{Conv2dConfig, Module, VarBuilder};
 use fjld_core::capture::{Conv2d, GroupNorm, Linear, conv2d_no_bias, group_norm, linear};
 use fjld_core::rng::{Seed, SeededVars};
@@ -35,7 +36,7 @@ impl ResNet18 {
         device: &Device,
     ) -> Result<Self> {
         let vars = SeededVars::new(seed);
-        let builder = vars.builder(DType::F32, device);
+        let builder = vars.builder(SCALAR, device);
         let mut blocks = Vec::new();
         let mut before = widths[0];
         for (stage, &width) in widths.iter().enumerate() {
@@ -160,7 +161,7 @@ mod tests {
         };
         let model = choice.build(&task, Seed::root(7), &device)?;
         let pixels = standard_normals(&mut Seed::root(8).generator(), 3 * 192);
-        let pixels = Tensor::from_vec(pixels, (3, 3, 8, 8), &device)?.to_dtype(DType::F32)?;
+        let pixels = Tensor::from_vec(pixels, (3, 3, 8, 8), &device)?.to_dtype(SCALAR)?;
         let batch = (pixels, Tensor::new(&[0u32, 2, 1], &device)?);
         assert_exact(&model, &batch)?;
         assert_slopes(&model, &batch, 40, 5e-3)

@@ -13,6 +13,7 @@ use super::study::{Study, Tiers, Work, line, rows};
 use super::study_training::{Moment, StudyTraining};
 use crate::error::{Error, Result};
 use crate::interrupt;
+use crate::precision::Scalar;
 use crate::tier::Tier;
 use candle_core::{Tensor, Var};
 use fjld_core::capture::{Capture, Reduction};
@@ -162,7 +163,7 @@ impl NonIid {
                         let Some(own) = gradients.get(var) else {
                             return Err(Error::input(format!("no gradient reached `{name}`")));
                         };
-                        flat.extend(own.flatten_all()?.to_vec1::<f32>()?);
+                        flat.extend(own.flatten_all()?.to_vec1::<Scalar>()?);
                     }
                     optimiser.step(Objective::parameters(model), &gradients)?;
                     flat
@@ -228,7 +229,7 @@ impl NonIid {
 struct Start {
     by_class: Vec<Vec<u32>>,
     values: Vec<(Var, Tensor)>,
-    rows: Vec<f32>,
+    rows: Vec<Scalar>,
     width: usize,
     classes: Classes,
 }
@@ -257,13 +258,13 @@ impl Start {
         Ok(())
     }
 
-    fn mean_of(&self, drawn: &[u32]) -> Vec<f32> {
+    fn mean_of(&self, drawn: &[u32]) -> Vec<Scalar> {
         let mut mean = vec![0.0; self.width];
         for &index in drawn {
             let row = &self.rows[index as usize * self.width..][..self.width];
             mean.iter_mut().zip(row).for_each(|(m, v)| *m += v);
         }
-        mean.iter_mut().for_each(|m| *m /= drawn.len() as f32);
+        mean.iter_mut().for_each(|m| *m /= drawn.len() as Scalar);
         mean
     }
 
@@ -274,7 +275,7 @@ impl Start {
 }
 
 /// The gradient of every training example, row by row, and how many coordinates it has.
-fn rows_of(moment: &Moment) -> Result<(Vec<f32>, usize)> {
+fn rows_of(moment: &Moment) -> Result<(Vec<Scalar>, usize)> {
     let capture = Capture::new(moment.train.1.dim(0)?, Reduction::Mean).rows();
     let captured = capture.run(Objective::parameters(moment.model), || {
         moment.model.loss(moment.train)

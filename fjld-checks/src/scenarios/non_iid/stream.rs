@@ -1,5 +1,6 @@
 //! Streams of minibatches whose classes drift or stay, and the exact ratio of what they are drawn from.
 
+use crate::precision::Scalar;
 use fjld_core::rng::Generator;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -71,7 +72,7 @@ pub struct Classes {
 
 impl Classes {
     /// Of gradients `[n, width]`, row by row.
-    pub fn of(rows: &[f32], width: usize, by_class: &[Vec<u32>]) -> Self {
+    pub fn of(rows: &[Scalar], width: usize, by_class: &[Vec<u32>]) -> Self {
         let (mut means, mut mean_squares) = (Vec::new(), Vec::new());
         for own in by_class {
             let (mut mean, mut square) = (vec![0.0; width], 0.0);
@@ -108,7 +109,7 @@ impl Classes {
             .map(|(p, q)| p * q)
             .sum();
         let noise = squares - signal;
-        (noise > f64::from(f32::EPSILON) * squares).then(|| size as f64 * signal / noise)
+        (noise > f64::from(Scalar::EPSILON) * squares).then(|| size as f64 * signal / noise)
     }
 }
 
@@ -152,7 +153,7 @@ mod tests {
 
     #[test]
     fn draws_from_a_mixture_have_its_exact_ratio() -> Result<()> {
-        let rows = [1.0f32, 0.0, 3.0, 1.0, -1.0, 2.0];
+        let rows: [Scalar; 6] = [1.0, 0.0, 3.0, 1.0, -1.0, 2.0];
         let by_class = by_class(&[0, 1, 0, 1, 1, 0], 2);
         let shares = [0.3, 0.7];
         let exact = Classes::of(&rows, 1, &by_class).ratio(&shares, 2);
@@ -160,7 +161,7 @@ mod tests {
         let mut moments = Moments::new(1)?;
         for _ in 0..200_000 {
             let drawn = draw(&shares, &by_class, 2, generator);
-            let sum: f32 = drawn.iter().map(|&i| rows[i as usize]).sum();
+            let sum: Scalar = drawn.iter().map(|&i| rows[i as usize]).sum();
             moments.push(&[sum / 2.0])?;
         }
         let found = moments.squared_mean_norm() / moments.trace()?;
@@ -210,12 +211,12 @@ mod tests {
 
     #[test]
     fn the_exact_ratio_does_not_depend_on_the_unit_of_the_gradients() {
-        let ratio = |unit: f32| {
+        let ratio = |unit: Scalar| {
             let rows = [unit, 0.0, 3.0 * unit];
             Classes::of(&rows, 1, &by_class(&[0, 1, 0], 2)).ratio(&[0.5, 0.5], 3)
         };
         // powers of 2 leave every digit as it is
-        for unit in [1.0, 2f32.powi(-20), 2f32.powi(20)] {
+        for unit in [1.0, Scalar::powi(2.0, -20), Scalar::powi(2.0, 20)] {
             assert_eq!(ratio(unit), Some(2.0), "{unit}");
         }
     }

@@ -3,6 +3,7 @@
 use super::super::fixtures::{linear_classifier, lines_of, quick};
 use super::super::models::Model;
 use super::*;
+use crate::precision::Scalar;
 use approx::assert_relative_eq;
 use candle_core::Device;
 use fjld_core::capture::flat_gradient;
@@ -52,7 +53,7 @@ struct Small {
 impl Small {
     fn new() -> Result<Self> {
         let device = Device::Cpu;
-        let points: [[f32; 2]; 7] = [
+        let points: [[Scalar; 2]; 7] = [
             [1.0, 0.5],
             [-0.3, 0.8],
             [0.2, -1.1],
@@ -86,11 +87,11 @@ impl Small {
             self.train.0.index_select(&picked, 0)?,
             self.train.1.index_select(&picked, 0)?,
         );
-        let gradient = flat_gradient(&self.model, &batch)?.to_vec1::<f32>()?;
+        let gradient = flat_gradient(&self.model, &batch)?.to_vec1::<Scalar>()?;
         Ok(gradient.into_iter().map(f64::from).collect())
     }
 
-    fn values(&self) -> Result<Vec<Vec<f32>>> {
+    fn values(&self) -> Result<Vec<Vec<Scalar>>> {
         let parameters = Objective::parameters(&self.model).iter();
         let values = parameters.map(|(_, var)| Ok(var.flatten_all()?.to_vec1()?));
         values.collect()
@@ -104,7 +105,7 @@ impl Small {
             .zip(self.values()?)
         {
             let moved = values.iter().zip(gradient.by_ref());
-            let moved: Vec<f32> = moved.map(|(v, g)| v - 0.5 * *g as f32).collect();
+            let moved: Vec<Scalar> = moved.map(|(v, g)| v - 0.5 * *g as Scalar).collect();
             var.set(&Tensor::from_vec(moved, var.shape(), &Device::Cpu)?)?;
         }
         Ok(())

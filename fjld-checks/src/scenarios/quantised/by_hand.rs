@@ -2,6 +2,7 @@
 
 use super::super::fixtures::{lines_of, quick};
 use super::*;
+use crate::precision::Scalar;
 use candle_core::Device;
 
 /// A study of a small network.
@@ -34,7 +35,7 @@ fn study() -> Quantised {
 
 #[test]
 fn noise_is_uniform_with_the_mean_square_of_the_rounding() -> Result<()> {
-    let weights = [-0.75f32, 0.3125, 0.4375, 0.125];
+    let weights: [Scalar; 4] = [-0.75, 0.3125, 0.4375, 0.125];
     // three bits: multiples of a quarter, which are nearest at -0.75, 0.25, 0.5 and, half way, at 0.25
     let squares = 2.0 * 0.0625f64.powi(2) + 0.125f64.powi(2);
     // uniform on -h..h has the mean square h^2 / 3
@@ -46,7 +47,7 @@ fn noise_is_uniform_with_the_mean_square_of_the_rounding() -> Result<()> {
     let generator = &mut stream.generator();
     for (found, weight) in var
         .flatten_all()?
-        .to_vec1::<f32>()?
+        .to_vec1::<Scalar>()?
         .into_iter()
         .zip(weights)
     {
@@ -63,14 +64,14 @@ fn noise_is_uniform_with_the_mean_square_of_the_rounding() -> Result<()> {
 fn noise_grows_with_the_weights() -> Result<()> {
     let n = 400;
     let generator = &mut Seed::root(6).generator();
-    let values: Vec<f32> = (0..n).map(|_| generator.random::<f32>() - 0.5).collect();
+    let values: Vec<Scalar> = (0..n).map(|_| generator.random::<Scalar>() - 0.5).collect();
     for unit in [1e-3f64, 1e3] {
         let value = (Tensor::from_slice(&values, (20, 20), &Device::Cpu)? * unit)?;
         let var = Var::from_tensor(&value)?;
-        let mut size = |weights| -> Result<f32> {
+        let mut size = |weights| -> Result<Scalar> {
             set(&var, &value, weights, generator)?;
             let gap = (var.as_tensor() - &value)?.sqr()?.mean_all()?;
-            Ok(gap.to_scalar::<f32>()?.sqrt())
+            Ok(gap.to_scalar::<Scalar>()?.sqrt())
         };
         let (rounded, noisy) = (size(Weights::Rounded(4))?, size(Weights::Noisy(4))?);
         // the root of a mean square over 400 uniform numbers is known to 2.2 hundredths, of which four
@@ -95,7 +96,7 @@ fn a_run_rounds_the_networks_own_parameters_first_and_then_those_of_every_turn()
         assert_eq!(found[0].c, whole()?);
         for (_, var) in Objective::parameters(moment.model) {
             if var.rank() == 2 {
-                let values = rounded(&var.flatten_all()?.to_vec1::<f32>()?, 3);
+                let values = rounded(&var.flatten_all()?.to_vec1::<Scalar>()?, 3);
                 var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?;
             }
         }

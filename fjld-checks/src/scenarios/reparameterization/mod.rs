@@ -11,6 +11,7 @@ pub mod transformation;
 
 use super::data::{CLASSES, PIXELS, digits};
 use crate::error::{Error, Result};
+use crate::precision::Scalar;
 use candle_core::Device;
 use faer::Mat;
 use fjld_core::rng::{Seed, permutation};
@@ -226,7 +227,7 @@ fn median(changes: &[Option<f64>]) -> Option<f64> {
 /// The digits with every 2 x 2 block of pixels averaged, and their classes as ones among zeros.
 fn pooled_digits() -> Result<Problem> {
     let (images, labels) = digits().tensors(&Device::Cpu)?;
-    let (images, labels) = (images.to_vec2::<f32>()?, labels.to_vec1::<u32>()?);
+    let (images, labels) = (images.to_vec2::<Scalar>()?, labels.to_vec1::<u32>()?);
     let side = PIXELS.isqrt();
     let pooled = side / 2;
     let inputs = Mat::from_fn(images.len(), pooled * pooled, |image, at| {

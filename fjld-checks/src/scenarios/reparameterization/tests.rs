@@ -1,6 +1,7 @@
 //! The table of changes: what it says of a small run, how it is written, and which scenarios are refused.
 
 use super::*;
+use crate::precision::Scalar;
 use crate::scenarios::{Scenario, parse};
 
 const TEXT: &str = include_str!("../../../../scenarios/reparameterization.toml");
@@ -140,7 +141,7 @@ fn the_median_is_the_middle_size_or_between_the_middle_two_and_none_where_a_chan
 fn every_pooled_pixel_is_the_average_of_the_four_under_it() -> Result<()> {
     let problem = pooled_digits()?;
     let (images, labels) = digits().tensors(&Device::Cpu)?;
-    let (images, labels) = (images.to_vec2::<f32>()?, labels.to_vec1::<u32>()?);
+    let (images, labels) = (images.to_vec2::<Scalar>()?, labels.to_vec1::<u32>()?);
     assert_eq!(
         (problem.inputs.nrows(), problem.inputs.ncols()),
         (images.len(), 16)

@@ -1,6 +1,7 @@
 //! The examples of every world against formulas written out over the draws that they come from.
 
 use super::*;
+use crate::precision::Scalar;
 use crate::scenarios::data::PIXELS;
 use approx::assert_relative_eq;
 
@@ -40,7 +41,7 @@ fn an_arm_is_named_as_rows_name_it() {
 #[test]
 fn random_features_are_made_of_the_projections_of_the_pixels() {
     let (choice, seed) = (of_digits(30, 0.2), Seed::root(3));
-    let images: Vec<&[f32]> = digits().flat_reals().0.chunks(PIXELS).collect();
+    let images: Vec<&[Scalar]> = digits().flat_reals().0.chunks(PIXELS).collect();
     let order = permutation(&mut seed.derive("split").generator(), images.len());
     for world in [World::Fourier, World::Relu] {
         for (width, design) in choice.problem(world, seed).designs {
