@@ -161,6 +161,10 @@ fn a_training_scenario_has_a_curve_for_each_of_its_runs() -> Result<()> {
         let steps: Vec<u64> = curve.readings.iter().map(|r| r.step).collect();
         assert_eq!(steps, [0, 1, 2]);
     }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    store.write(folder.path())?;
+    let written = std::fs::read_to_string(folder.path().join("evidence/digits-mlp.jsonl"));
+    assert_eq!(written.expect("it was written"), evidence.json_lines());
     Ok(())
 }
 
