@@ -210,15 +210,20 @@ fn factors_are_merged_with_those_of_the_very_same_layer_only() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn factors_are_sent_as_two_matrices_and_three_weights() -> Result<()> {
-    // A is [3, 3] and G [2, 2]: triangles of 6 and 3 numbers
+/// With the sums [[10, -1, 4], [-1, 5, 1], [4, 1, 2]] and [[5, -7.5], [-7.5, 16.25]].
+fn of_two_examples() -> Result<Factors> {
     let pair = pair(
         &tensor(&[[[1.0, 2.0]], [[3.0, -1.0]]]),
         &tensor(&[[[1.0, 0.5]], [[-2.0, 4.0]]]),
         true,
     );
-    let own = factors(&pair, Setting::Expand)?;
+    factors(&pair, Setting::Expand)
+}
+
+#[test]
+fn factors_are_sent_as_two_matrices_and_three_weights() -> Result<()> {
+    let own = of_two_examples()?;
+    // triangles of 6 and 3 numbers
     let weights = 3 * 8;
     let (arrived, bytes) = own.send(Compression::None)?;
     assert_eq!(bytes, 6 * 8 + 3 * 8 + weights);
@@ -228,5 +233,21 @@ fn factors_are_sent_as_two_matrices_and_three_weights() -> Result<()> {
     // triangles of 24 and 12 bits, in whole bytes, with a scale of 4 bytes for each row
     let (_, bytes) = own.send(Compression::Bits(4))?;
     assert_eq!(bytes, (3 + 3 * 4) + (2 + 2 * 4) + weights);
+    Ok(())
+}
+
+#[test]
+fn both_sums_arrive_as_what_the_compression_leaves_of_them() -> Result<()> {
+    let own = of_two_examples()?;
+    let (arrived, _) = own.send(Compression::Bits(4))?;
+    for (own, arrived) in [
+        (&own.sums.inputs, &arrived.sums.inputs),
+        (&own.sums.gradients, &arrived.sums.gradients),
+    ] {
+        let (left, _) = Compression::Bits(4).send(own.as_ref())?;
+        // four bits are too few for them
+        assert_ne!(left, *own);
+        assert_eq!(*arrived, left);
+    }
     Ok(())
 }
