@@ -133,8 +133,7 @@ fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenarios::fixtures::quick;
-    use crate::scenarios::store::RunStore;
+    use crate::scenarios::fixtures::{quick, steady_rows};
     use crate::scenarios::{parse, shipped};
     use fjld_core::rng::Seed;
 
@@ -162,29 +161,12 @@ mod tests {
     #[test]
     fn rows_are_the_same_whatever_the_threads_and_after_a_resumption() -> Result<()> {
         let study = small()?;
-        let run = |threads: usize, folder: Option<std::path::PathBuf>| -> Result<Vec<Row>> {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-            pool.expect("a pool of threads").install(|| {
-                let mut store = RunStore::new(Tier::Quick, Seed::root(4), folder);
-                store.run_study(study.as_ref())?;
-                store.rows("faq")
-            })
-        };
-        let rows = run(1, None)?;
-        let lines: Vec<String> = rows.iter().map(line).collect();
-        let table = study.table(&lines)?;
+        let rows = steady_rows(study.as_ref())?;
+        let table = study.table(&rows)?;
         assert!(
             table.contains("magnitude") && table.contains("halving"),
             "{table}"
         );
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let kept = || Some(folder.path().to_owned());
-        assert_eq!(run(2, kept())?, rows);
-        let unfinished = std::fs::read_dir(folder.path().join("unfinished")).expect("it is there");
-        for piece in unfinished.flatten().take(2) {
-            std::fs::remove_file(piece.path()).expect("it is mine");
-        }
-        assert_eq!(run(2, kept())?, rows);
         Ok(())
     }
 

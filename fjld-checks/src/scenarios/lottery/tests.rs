@@ -1,7 +1,6 @@
 use super::*;
-use crate::scenarios::fixtures::{descend, lines_of, quick};
+use crate::scenarios::fixtures::{descend, lines_of, quick, steady_rows};
 use crate::scenarios::loader::Loader;
-use crate::scenarios::store::RunStore;
 use crate::scenarios::{from_toml, mask, parse, shipped};
 
 fn small() -> Result<Lottery> {
@@ -17,28 +16,9 @@ fn small() -> Result<Lottery> {
 #[test]
 fn rows_are_the_same_whatever_the_threads_and_after_a_resumption() -> Result<()> {
     let study = small()?;
-    let run = |threads: usize, folder: Option<std::path::PathBuf>| -> Result<Vec<Row>> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        pool.expect("a pool of threads").install(|| {
-            let mut store = RunStore::new(Tier::Quick, Seed::root(4), folder);
-            store.run_study(&study)?;
-            store.rows("lottery")
-        })
-    };
-    let rows = run(1, None)?;
+    let rows = steady_rows(&study)?;
     assert_eq!(rows.len(), 5 * 2 * 6);
-    assert!(
-        study
-            .table(&rows.iter().map(line).collect::<Vec<_>>())?
-            .contains("iterative")
-    );
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let kept = || Some(folder.path().to_owned());
-    assert_eq!(run(2, kept())?, rows);
-    let unfinished = std::fs::read_dir(folder.path().join("unfinished")).expect("it is there");
-    let one = unfinished.flatten().next().expect("five pieces");
-    std::fs::remove_file(one.path()).expect("it is mine");
-    assert_eq!(run(2, kept())?, rows);
+    assert!(study.table(&rows)?.contains("iterative"));
     Ok(())
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::scenarios::fixtures::{descend, lines_of, quick};
+use crate::scenarios::fixtures::{descend, lines_of, quick, steady_rows};
 use crate::scenarios::loader::Loader;
 use crate::scenarios::store::RunStore;
 use crate::scenarios::{from_toml, parse, shipped};
@@ -14,40 +14,23 @@ fn small() -> Result<Optimisers> {
     Ok(optimisers)
 }
 
-fn run(threads: usize, folder: Option<std::path::PathBuf>) -> Result<Vec<Row>> {
-    let study = small()?;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.expect("a pool of threads").install(|| {
-        let mut store = RunStore::new(Tier::Quick, Seed::root(4), folder);
-        store.run_study(&study)?;
-        store.rows("optimisers")
-    })
-}
-
 #[test]
 fn rows_are_the_same_whatever_the_threads_and_after_a_resumption() -> Result<()> {
-    let rows = run(1, None)?;
+    let study = small()?;
+    let rows = steady_rows(&study)?;
     assert_eq!(rows.len(), 5 * 18);
-    let lines: Vec<String> = rows.iter().map(line).collect();
-    assert!(
-        small()?
-            .table(&lines)?
-            .contains("momentum   cosine    shuffled-labels")
-    );
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let kept = || Some(folder.path().to_owned());
-    assert_eq!(run(2, kept())?, rows);
-    let unfinished = std::fs::read_dir(folder.path().join("unfinished")).expect("it is there");
-    let one = unfinished.flatten().next().expect("ninety pieces");
-    std::fs::remove_file(one.path()).expect("it is mine");
-    assert_eq!(run(2, kept())?, rows);
+    let table = study.table(&rows)?;
+    assert!(table.contains("momentum   cosine    shuffled-labels"));
     Ok(())
 }
 
 #[test]
 fn before_the_first_step_the_preconditioned_ratio_is_that_of_the_mean_share() -> Result<()> {
     // s/(1 - s) at the training batch is that many times the one of an example
-    for row in run(2, None)?.iter().filter(|r| r.rule == Rule::AdamW) {
+    let mut store = RunStore::new(Tier::Quick, Seed::root(4), None);
+    store.run_study(&small()?)?;
+    let rows: Vec<Row> = store.rows("optimisers")?;
+    for row in rows.iter().filter(|r| r.rule == Rule::AdamW) {
         let first = row.readings[0];
         let s = first.mean_share.expect("there are gradients");
         let expected = s / (1.0 - s) / row.batch_size as f64;
