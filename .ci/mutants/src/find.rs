@@ -57,10 +57,8 @@ pub fn find(source: &str, mutants: &[Mutant], numbers: &[usize]) -> Result<Vec<F
         let key = (genre(&mutants[number]), start);
         wanted.entry(key).or_default().push(number);
     }
-    let starts = source.match_indices('\n').map(|(i, _)| i + 1);
     let mut finder = Finder {
         source,
-        lines: std::iter::once(0).chain(starts).collect(),
         wanted,
         found: Vec::new(),
     };
@@ -74,7 +72,6 @@ pub fn find(source: &str, mutants: &[Mutant], numbers: &[usize]) -> Result<Vec<F
 
 struct Finder<'a> {
     source: &'a str,
-    lines: Vec<usize>,
     /// Mutants by genre and where they begin.
     wanted: BTreeMap<(&'static str, Place), Vec<usize>>,
     found: Vec<Found>,
@@ -109,15 +106,8 @@ fn binds(e: &syn::Expr) -> bool {
 }
 
 impl Finder<'_> {
-    fn offset(&self, at: Place) -> usize {
-        let line = self.lines[at.line - 1];
-        let text = &self.source[line..];
-        let column = text.char_indices().nth(at.column - 1);
-        line + column.map_or(text.len(), |(i, _)| i)
-    }
-
     fn range(&self, tokens: Tokens) -> Range<usize> {
-        self.offset(place(tokens.start()))..self.offset(place(tokens.end()))
+        place(tokens.start()).offset(self.source)..place(tokens.end()).offset(self.source)
     }
 
     fn take(&mut self, genre: &'static str, at: Place) -> Option<Vec<usize>> {
@@ -153,7 +143,7 @@ impl Finder<'_> {
                 self.note(block.span(), boxed, mutants);
             }
             _ => {
-                let start = self.offset(place(first.span().start()));
+                let start = place(first.span().start()).offset(self.source);
                 self.found.push((start..start, Shape::Body, mutants));
             }
         }

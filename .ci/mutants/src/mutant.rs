@@ -11,6 +11,17 @@ pub struct Place {
     pub column: usize,
 }
 
+impl Place {
+    /// The byte of the source that it is at.
+    pub fn offset(self, source: &str) -> usize {
+        let before = source.split_inclusive('\n').take(self.line - 1);
+        let line: usize = before.map(str::len).sum();
+        let rest = &source[line..];
+        let column = rest.char_indices().nth(self.column - 1);
+        line + column.map_or(rest.len(), |(i, _)| i)
+    }
+}
+
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 pub struct Span {
     pub start: Place,
@@ -32,16 +43,10 @@ pub struct Mutant {
 impl Mutant {
     /// The source with this one in it.
     pub fn made_in(&self, source: &str) -> String {
-        let offset = |place: Place| {
-            let before = source.split_inclusive('\n').take(place.line - 1);
-            let line: usize = before.map(str::len).sum();
-            let rest = &source[line..];
-            let column = rest.char_indices().nth(place.column - 1);
-            line + column.map_or(rest.len(), |(i, _)| i)
-        };
         let Span { start, end } = self.span;
-        let (before, after) = (&source[..offset(start)], &source[offset(end)..]);
-        format!("{before}{}{after}", self.replacement)
+        let mut made = source.to_owned();
+        made.replace_range(start.offset(source)..end.offset(source), &self.replacement);
+        made
     }
 
     /// What this one is called wherever its line moves to: the file, and what is replaced, with the text of the expression around it.
