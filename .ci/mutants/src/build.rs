@@ -54,8 +54,11 @@ pub fn build(tree: &Path, package: &str, mutants: &[Mutant]) -> Result<Built, St
     let (mut unviable, mut apart) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..ROUNDS {
         let dropped = |m: usize| unviable.contains(&m) || apart.contains(&m);
-        let (mut chosen, mut expressions) = (BTreeMap::new(), BTreeMap::new());
-        let texts = sources.weave(mutants, &dropped, &mut chosen, &mut expressions)?;
+        let Woven {
+            texts,
+            mut chosen,
+            expressions,
+        } = sources.weave(mutants, &dropped)?;
         for (file, text) in &texts {
             write(tree, file, text)?;
         }
@@ -92,6 +95,16 @@ pub fn build(tree: &Path, package: &str, mutants: &[Mutant]) -> Result<Built, St
     Err(format!("it does not compile after {ROUNDS} rounds"))
 }
 
+/// A crate with all its mutants woven in.
+struct Woven<'a> {
+    /// The text of each file.
+    texts: BTreeMap<&'a str, String>,
+    /// The place of each mutant, and its number there.
+    chosen: BTreeMap<usize, (usize, usize)>,
+    /// What each mutant puts there.
+    expressions: BTreeMap<usize, String>,
+}
+
 /// The files that mutants are in, and the root of the crate.
 struct Sources {
     root: String,
@@ -118,15 +131,13 @@ impl Sources {
         Ok(Self { root, files })
     }
 
-    /// The woven texts. The places and expressions of mutants go to `chosen` and `expressions`.
     fn weave(
         &self,
         mutants: &[Mutant],
         dropped: &dyn Fn(usize) -> bool,
-        chosen: &mut BTreeMap<usize, (usize, usize)>,
-        expressions: &mut BTreeMap<usize, String>,
-    ) -> Result<BTreeMap<&str, String>, String> {
-        let mut texts = BTreeMap::new();
+    ) -> Result<Woven<'_>, String> {
+        let (mut texts, mut chosen, mut expressions) =
+            (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut places = 1;
         for (file, (source, numbers)) in &self.files {
             let woven = weave(source, mutants, numbers, places, dropped);
@@ -140,7 +151,11 @@ impl Sources {
         let top = texts.get_mut(self.root.as_str()).expect("it was read");
         let woven = WOVEN.replace("PLACES", &places.to_string());
         *top = format!("#![allow({ALLOWED})] {top}{woven}");
-        Ok(texts)
+        Ok(Woven {
+            texts,
+            chosen,
+            expressions,
+        })
     }
 }
 
