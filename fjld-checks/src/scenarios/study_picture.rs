@@ -288,10 +288,12 @@ fn shown(what: &str, told: &Told, panels: &[&Panel], x: &str) -> String {
                 let group = panel.title.strip_suffix(what)?.trim_end_matches(": ");
                 (!places.is_empty()).then(|| format!("{} ({group})", places.join(" or ")))
             });
-            format!(
-                "{what} is highest at {x} {}",
-                peaks.collect::<Vec<_>>().join(", ")
-            )
+            match peaks.collect::<Vec<_>>().join(", ") {
+                none if none.is_empty() => {
+                    format!("{what} has no peak, as no line has more than one {x}")
+                }
+                peaks => format!("{what} is highest at {x} {peaks}"),
+            }
         }
         Told::Ends => {
             let ends = all().filter_map(|s| Some((&s.name, (*s.y.first()?)?, (*s.y.last()?)?)));

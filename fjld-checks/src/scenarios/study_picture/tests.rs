@@ -177,6 +177,9 @@ fn a_series_of_one_place_has_no_peak() -> Result<()> {
     let caption = &of("double-descent", &rows, &[])?[0].caption;
     let wanted = "Test error at the end is highest at width 60 (relu).";
     assert!(caption.starts_with(wanted), "{caption}");
+    let alone = &of("double-descent", &rows[2..], &[])?[0].caption;
+    let wanted = "Test error at the end has no peak, as no line has more than one width.";
+    assert!(alone.starts_with(wanted), "{alone}");
     Ok(())
 }
 
