@@ -1,6 +1,6 @@
 //! `compare`: what changed between two reports, or from the pins.
 
-use super::super::{Exit, done_if, print, to_json};
+use crate::{Exit, done_if, print, to_json};
 use clap::Args;
 use fjld_checks::compare;
 use fjld_checks::error::{Error, Result};

@@ -1,6 +1,6 @@
 //! `measure`: gradient samples, or norms at two batch sizes, that others wrote.
 
-use super::super::{Exit, print, to_json};
+use crate::{Exit, print, to_json};
 use clap::Args;
 use fjld_checks::error::Result;
 use fjld_checks::measure::{self, measure};

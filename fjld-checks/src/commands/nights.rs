@@ -1,6 +1,6 @@
 //! `nights`: the stochastic checks alone, at fresh seeds.
 
-use super::super::{Exit, SharedArgs, fresh_seed, print};
+use crate::{Exit, SharedArgs, fresh_seed, print};
 use clap::Args;
 use fjld_checks::audit::{self, Options};
 use fjld_checks::error::Result;

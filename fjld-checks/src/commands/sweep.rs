@@ -1,6 +1,8 @@
 //! `plan`, `run --item` and `merge`: an audit in pieces.
 
-use super::super::{Exit, ReportArgs, RunArgs, SharedArgs, print, report, to_json};
+use super::report::{self, ReportArgs};
+use super::run::RunArgs;
+use crate::{Exit, SharedArgs, print, to_json};
 use clap::Args;
 use fjld_checks::audit::ROOT_SEED;
 use fjld_checks::error::{Error, Result};
@@ -97,5 +99,5 @@ pub fn merge(args: MergeArgs) -> Result<Exit> {
             names.join(", ")
         )));
     }
-    report(own)
+    report::run(own)
 }

@@ -1,6 +1,6 @@
 //! `view` and `explain`: a report that is there already, looked at again.
 
-use super::super::{Exit, print};
+use crate::{Exit, print};
 use clap::Args;
 use fjld_checks::error::{Error, Result};
 use fjld_checks::files::{hold, write_whole};
