@@ -1,8 +1,8 @@
 //! The figures that have a target, for reports of `fjld-checks`: those of the tables, without what they are made of.
 
 use crate::clock::{median, ratio};
-use crate::results::{COPY_LIMIT, FILE_LIMIT, GPU_LIMIT, MEMORY_LIMIT, PEER_LIMIT, TARGETS};
 use crate::rows::{Context, Row};
+use crate::targets::{COPY_LIMIT, FILE_LIMIT, GPU_LIMIT, MEMORY_LIMIT, PEER_LIMIT, TARGETS};
 use serde::Serialize;
 
 /// The schema of [`Figures`].

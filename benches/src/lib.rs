@@ -8,3 +8,4 @@ pub mod models;
 pub mod results;
 pub mod rows;
 pub mod sources;
+mod targets;

@@ -2,82 +2,10 @@
 
 use crate::clock::{exponent, median, ratio};
 use crate::rows::{Context, Row};
+use crate::targets::{COPY_LIMIT, FILE_LIMIT, MEMORY_LIMIT, PEER_LIMIT};
 use std::fmt::Write;
 
-/// A ratio of two ways of the same model, and what it should not exceed.
-pub(crate) struct Target {
-    pub what: &'static str,
-    pub of: &'static str,
-    pub to: &'static str,
-    /// Of the models that have one, by name.
-    pub limits: &'static [(&'static str, f64)],
-}
-
-pub(crate) const TARGETS: [Target; 6] = [
-    Target {
-        what: "with exact C / candle-nn's own",
-        of: "exact",
-        to: "plain",
-        limits: &[
-            ("mlp128", 0.85),
-            ("mlp1024", 0.85),
-            ("resnet64", 0.85),
-            ("gpt16", 1.0),
-        ],
-    },
-    Target {
-        what: "with exact C / its bare matrix products",
-        of: "exact",
-        to: "products",
-        limits: &[("mlp128", 1.5), ("mlp1024", 1.5)],
-    },
-    Target {
-        what: "with exact C / our fastest without",
-        of: "exact",
-        to: "fastest",
-        limits: &[
-            ("mlp128", 1.08),
-            ("mlp1024", 1.08),
-            ("resnet64", 1.25),
-            ("gpt16", 1.12),
-        ],
-    },
-    Target {
-        what: "with the diagonal too / our fastest without",
-        of: "diagonal",
-        to: "fastest",
-        limits: &[
-            ("mlp128", 1.35),
-            ("mlp1024", 1.35),
-            ("resnet64", 1.5),
-            ("gpt16", 1.3),
-        ],
-    },
-    Target {
-        what: "with Kronecker factors / candle-nn's own",
-        of: "kfac",
-        to: "plain",
-        limits: &[
-            ("mlp128", 1.5),
-            ("mlp1024", 1.5),
-            ("resnet64", 1.5),
-            ("gpt16", 1.5),
-        ],
-    },
-    Target {
-        what: "with Kronecker factors / our fastest without",
-        of: "kfac",
-        to: "fastest",
-        limits: &[],
-    },
-];
-
-/// Of a step with exact C over candle's own on a GPU.
-pub(crate) const GPU_LIMIT: f64 = 1.2;
-pub(crate) const MEMORY_LIMIT: f64 = 1.25;
-pub(crate) const PEER_LIMIT: f64 = 1.0;
-pub(crate) const COPY_LIMIT: f64 = 0.5;
-pub(crate) const FILE_LIMIT: f64 = 2.0;
+mod steps;
 
 /// A figure against the most that it may be.
 fn judged(figure: f64, limit: Option<f64>) -> String {
@@ -95,8 +23,8 @@ fn judged(figure: f64, limit: Option<f64>) -> String {
 pub fn tables(rows: &[Row]) -> String {
     let mut text = String::new();
     contexts(rows, &mut text);
-    steps(rows, &mut text);
-    gpu_steps(rows, &mut text);
+    steps::on_the_processor(rows, &mut text);
+    steps::on_a_gpu(rows, &mut text);
     memory(rows, &mut text);
     peers(rows, &mut text);
     moments(rows, &mut text);
@@ -143,169 +71,6 @@ fn contexts(rows: &[Row], text: &mut String) {
             format_args!(
                 "- {}, {} cores; {}; {}; {}; sources `{}`; load before {}",
                 c.processor, c.cores, c.date, c.build, c.versions, c.sources, c.load
-            ),
-        );
-    }
-}
-
-/// Model, way, threads, operations, wall and CPU seconds.
-type Steps<'a> = (&'a str, &'a str, usize, f64, &'a [f64], &'a [f64]);
-
-fn steps_of(rows: &[Row]) -> Vec<Steps<'_>> {
-    let steps = rows.iter().filter_map(|row| match row {
-        Row::Steps {
-            model,
-            way,
-            threads,
-            operations,
-            wall,
-            cpu,
-            device,
-            ..
-        } if device == "cpu" => Some((
-            model.as_str(),
-            way.as_str(),
-            *threads,
-            *operations,
-            wall.as_slice(),
-            cpu.as_slice(),
-        )),
-        _ => None,
-    });
-    steps.collect()
-}
-
-fn steps(rows: &[Row], text: &mut String) {
-    let all = steps_of(rows);
-    let mut models: Vec<(&str, usize)> = Vec::new();
-    for &(model, _, threads, ..) in &all {
-        if !models.contains(&(model, threads)) {
-            models.push((model, threads));
-        }
-    }
-    if models.is_empty() {
-        return;
-    }
-    line(text, format_args!("\n## Steps\n"));
-    line(
-        text,
-        format_args!(
-            "Medians over rounds of the ratio within a round: by the wall clock, and by the CPU time of all threads, which other work on the machine disturbs less. The target is held against the wall clock.\n"
-        ),
-    );
-    line(
-        text,
-        format_args!("| figure | model | threads | CPU time | wall | target | |"),
-    );
-    line(text, format_args!("|---|---|---|---|---|---|---|"));
-    for target in &TARGETS {
-        for &(model, threads) in &models {
-            let find = |way: &str| {
-                let found = all
-                    .iter()
-                    .find(|s| (s.0, s.1, s.2) == (model, way, threads));
-                found.map(|s| (s.4, s.5))
-            };
-            let (Some(of), Some(to)) = (find(target.of), find(target.to)) else {
-                continue;
-            };
-            let limit = target.limits.iter().find(|(name, _)| *name == model);
-            line(
-                text,
-                format_args!(
-                    "| {} | {model} | {threads} | {:.2} | {} |",
-                    target.what,
-                    ratio(of.1, to.1),
-                    judged(ratio(of.0, to.0), limit.map(|l| l.1))
-                ),
-            );
-        }
-    }
-    line(
-        text,
-        format_args!(
-            "\n| model | threads | way | ms a step | of plain | G operations/s of its products |"
-        ),
-    );
-    line(text, format_args!("|---|---|---|---|---|---|"));
-    for &(model, way, threads, operations, wall, _) in &all {
-        let plain = all
-            .iter()
-            .find(|s| (s.0, s.1, s.2) == (model, "plain", threads));
-        let of_plain = plain.map_or(f64::NAN, |plain| ratio(wall, plain.4));
-        line(
-            text,
-            format_args!(
-                "| {model} | {threads} | {way} | {:.2} | {of_plain:.2} | {:.0} |",
-                1e3 * median(wall),
-                operations / median(wall) * 1e-9
-            ),
-        );
-    }
-    for way in ["plain", "exact"] {
-        let sizes = all.iter().filter_map(|s| {
-            let batch: f64 = s.0.strip_prefix("mlp")?.parse().ok()?;
-            (s.1 == way).then_some((batch, median(s.4)))
-        });
-        let sizes: Vec<(f64, f64)> = sizes.collect();
-        if sizes.len() > 2 {
-            let smallest = sizes.iter().map(|s| s.0).fold(f64::INFINITY, f64::min);
-            let largest = sizes.iter().map(|s| s.0).fold(0.0, f64::max);
-            line(
-                text,
-                format_args!(
-                    "\nOver batches B of {smallest} to {largest} the {way} step of the perceptron takes a time that goes as B^{:.2}; 1 is linear.",
-                    exponent(&sizes)
-                ),
-            );
-        }
-    }
-}
-
-/// What a step on a GPU costs: every way beside candle's own and our fastest.
-fn gpu_steps(rows: &[Row], text: &mut String) {
-    let all: Vec<(&str, &str, &str, &[f64])> = rows
-        .iter()
-        .filter_map(|row| match row {
-            Row::Steps {
-                model,
-                way,
-                device,
-                dtype,
-                wall,
-                ..
-            } if device != "cpu" => Some((model.as_str(), dtype.as_str(), way.as_str(), &wall[..])),
-            _ => None,
-        })
-        .collect();
-    if all.is_empty() {
-        return;
-    }
-    line(text, format_args!("\n## Steps on a GPU\n"));
-    line(
-        text,
-        format_args!("By the wall clock, until the GPU has done what it was told.\n"),
-    );
-    line(
-        text,
-        format_args!("| model | type | way | ms a step | of our fastest | of plain | target | |"),
-    );
-    line(text, format_args!("|---|---|---|---|---|---|---|---|"));
-    for &(model, dtype, way, wall) in &all {
-        let of = |other: &str| {
-            let found = all
-                .iter()
-                .find(|s| (s.0, s.1, s.2) == (model, dtype, other));
-            found.map_or(f64::NAN, |s| ratio(wall, s.3))
-        };
-        let limit = (way == "exact").then_some(GPU_LIMIT);
-        line(
-            text,
-            format_args!(
-                "| {model} | {dtype} | {way} | {:.2} | {:.2} | {} |",
-                1e3 * median(wall),
-                of("fastest"),
-                judged(of("plain"), limit)
             ),
         );
     }
