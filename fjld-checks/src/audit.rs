@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::evidence::ledger::Rates;
 use crate::evidence::{Bench, Check, Outcome, Record};
 use crate::nights::Line;
+use crate::recorded::nights::depends_on;
 use crate::report::{Report, recorded};
 use crate::scenarios::shipped;
 use crate::scenarios::store::RunStore;
@@ -137,13 +138,16 @@ pub fn night(options: &Options) -> Result<Vec<Line>> {
         let bench = bench(options, claim, check, &runs);
         let rates = Rates::of_one_slot();
         let (outcome, truth) = check.real_and_truth(&bench, rates)?;
-        Ok(Line::new(
-            (options.root_seed, options.tier),
-            (claim.id, check.spec.id),
-            rates.false_alarm,
-            outcome,
-            truth == Outcome::Violated,
-        ))
+        Ok(Line {
+            depends_on: Some(depends_on(claim, check, options.tier)?),
+            ..Line::new(
+                (options.root_seed, options.tier),
+                (claim.id, check.spec.id),
+                rates.false_alarm,
+                outcome,
+                truth == Outcome::Violated,
+            )
+        })
     };
     jobs.par_iter().map(line).collect()
 }

@@ -17,9 +17,11 @@
 //! Two promises are bet against. Alarms in the planted truth are false for certain: they speak against the check. Alarms in the real
 //! world are false if the statement holds: they speak against the statement.
 
+use crate::claims;
 use crate::error::{Error, Result, parsers_words, printable};
-use crate::evidence::Outcome;
+use crate::evidence::{Check, Outcome};
 use crate::files::write_whole;
+use crate::recorded::nights::depends_on;
 use crate::report::Report;
 use crate::tier::Tier;
 use serde::{Deserialize, Serialize};
@@ -56,6 +58,9 @@ pub struct Line {
     pub alarm: bool,
     /// Whether it alarmed in its planted truth.
     pub truth_alarm: bool,
+    /// A hash of what the check promised and of the settings of its runs; a ledger from before it was written has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depends_on: Option<String>,
 }
 
 impl Line {
@@ -77,6 +82,7 @@ impl Line {
             outcome,
             alarm: outcome == Outcome::Violated,
             truth_alarm,
+            depends_on: None,
         }
     }
 }
@@ -133,21 +139,27 @@ pub fn e_value(nights: impl Iterator<Item = (bool, f64)> + Clone) -> f64 {
 }
 
 /// The lines of a report's stochastic checks.
-fn lines(report: &Report) -> Vec<Line> {
-    let claims = report.claims.iter();
-    claims
-        .flat_map(|claim| claim.checks.iter().map(move |record| (claim, record)))
-        .filter(|(_, record)| record.false_alarm > 0.0)
-        .map(|(claim, record)| {
-            Line::new(
-                (report.root_seed, report.tier),
-                (&claim.id, &record.id),
-                record.false_alarm,
-                record.outcome,
-                record.planted_truth.alarmed,
-            )
-        })
-        .collect()
+fn lines(report: &Report) -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for claim in claims::all() {
+        let judged = report.claims.iter().filter(|own| own.id == claim.id);
+        for record in judged.flat_map(|own| &own.checks) {
+            let own = |check: &&Check| check.is_stochastic() && check.spec.id == record.id;
+            if let Some(check) = claim.checks.iter().find(own) {
+                lines.push(Line {
+                    depends_on: Some(depends_on(&claim, check, report.tier)?),
+                    ..Line::new(
+                        (report.root_seed, report.tier),
+                        (claim.id, check.spec.id),
+                        record.false_alarm,
+                        record.outcome,
+                        record.planted_truth.alarmed,
+                    )
+                });
+            }
+        }
+    }
+    Ok(lines)
 }
 
 /// A ledger as it was read.
@@ -211,7 +223,7 @@ impl Ledger {
     /// # Errors
     /// When it can not be written.
     pub fn append(&mut self, report: &Report, path: &Path) -> Result<()> {
-        self.extend(lines(report), path)
+        self.extend(lines(report)?, path)
     }
 
     /// Adds lines and writes the ledger whole: whoever reads it sees the old or the new one.
@@ -373,7 +385,10 @@ mod tests {
         };
         let alone = audit::night(&options).expect("its runs end");
         let whole = audit::run(&options).expect("its runs end");
-        assert_eq!(alone, lines(&whole.report));
+        assert_eq!(
+            alone,
+            lines(&whole.report).expect("its scenarios are there")
+        );
         // theorem-1 is judged by exact arithmetic and takes no part
         assert!(alone.iter().all(|line| line.claim == "adaptive"));
         assert!(!alone.is_empty());

@@ -98,12 +98,14 @@ fn report_json_has_the_keys_that_others_rely_on() {
             "methods",
             "calibration",
             "judge",
+            "recorded_nights",
             "timings",
         ],
     );
     assert_eq!(printed["schema"], "fjld-report/1");
     has(&printed["calibration"], &["recorded", "gaps"]);
     has(&printed["judge"], &["recorded", "confusion", "gaps"]);
+    has(&printed["recorded_nights"], &["recorded", "gaps"]);
     has(&printed["timings"], &["recorded", "sources"]);
     let methods = &printed["methods"];
     assert_eq!(

@@ -150,10 +150,6 @@ impl World {
             }
             outcomes.push(
                 match test.outcome(count(Fate::Fails), count(Fate::Undecided)) {
-                    // few runs can not tell a sentence that is true in some from one that is true in most
-                    Outcome::Holds if 2 * count(Fate::Holds) <= fates.len() as u64 => {
-                        Outcome::Undecided
-                    }
                     Outcome::Holds if also => {
                         line += " (also in the control)";
                         Outcome::Undecided

@@ -9,6 +9,7 @@ use fjld_checks::evidence::ledger::{FALSE_ALARM, SLOTS};
 use fjld_checks::files::hold;
 use fjld_checks::nights::{FILE, Ledger, Line};
 use fjld_checks::recorded::Tally;
+use fjld_checks::recorded::nights::record;
 use fjld_checks::say;
 use fjld_checks::tier::Tier;
 use std::collections::BTreeMap;
@@ -28,6 +29,14 @@ pub struct NightsArgs {
     /// The folder of the ledger; nights that are in it count too
     #[arg(long, value_name = "DIR", default_value = "target/fjld-nights")]
     out: PathBuf,
+    /// Add the nights of the ledger to those that every report shows as recorded
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        default_missing_value = "fjld-checks/recorded/nights.json"
+    )]
+    record: Option<PathBuf>,
     #[command(flatten)]
     shared: SharedArgs,
 }
@@ -55,6 +64,9 @@ pub fn run(args: NightsArgs) -> Result<Exit> {
         say!("night {night} of {}", args.count);
     }
     print(&told(&ledger))?;
+    if let Some(file) = &args.record {
+        print(&format!("recorded: {}\n", record(&ledger, file)?))?;
+    }
     Ok(Exit::Done)
 }
 

@@ -1,6 +1,6 @@
 //! What is known of the judge itself, from experiments too long for every report: how often its checks alarm in worlds where the claim
-//! holds ([`calibration`]), and what they say in worlds that violate it by known sizes ([`judge`]). Beside them what measuring costs
-//! ([`timings`]).
+//! holds ([`calibration`]), what they say in worlds that violate it by known sizes ([`judge`]), and what they find when the audit is run
+//! again at fresh seeds ([`nights`]). Beside them what measuring costs ([`timings`]).
 //!
 //! The results are recorded in `fjld-checks/recorded`, compiled in, and shown by every report as recorded. A recorded entry names a hash
 //! of the promise of its check, and is stale once that has changed; its first repetitions are kept apart, so that a test can do them
@@ -9,12 +9,13 @@
 pub mod calibration;
 mod instruments;
 pub mod judge;
+pub mod nights;
 pub mod timings;
 
 use crate::claims;
 use crate::error::{Error, Result};
 use crate::evidence::ledger::Rates;
-use crate::evidence::{Bench, Check, Draw, Finding, Kind, Outcome, World};
+use crate::evidence::{Bench, Check, Draw, Finding, Kind, Outcome, Spec, World};
 use crate::files::write_whole;
 use crate::scenarios::store::{RunStore, hex};
 use crate::tier::Tier;
@@ -118,6 +119,23 @@ pub struct Subject {
     on_runs: bool,
 }
 
+/// A hash of what a check of a claim promises and at which rates it is tried.
+fn promise(claim: &str, spec: &Spec, rates: Rates) -> String {
+    let text = format!(
+        "{claim}\n{}\n{:?}\n{:?}\n{}\n{:e}\n{}\n{:e}\n{:e}\n{:e}",
+        spec.id,
+        spec.role,
+        spec.kind,
+        spec.hypothesis,
+        spec.tolerance,
+        spec.detectable.what,
+        spec.detectable.size,
+        rates.false_alarm,
+        rates.miss
+    );
+    hex(&Sha256::digest(text))
+}
+
 /// Every check of every claim, then the tests by themselves.
 pub fn subjects() -> Vec<Subject> {
     let claims = claims::all().into_iter();
@@ -144,21 +162,7 @@ impl Subject {
 
     /// A hash of what the check promises and at which rates it is tried.
     pub fn depends_on(&self, rates: Rates) -> String {
-        let spec = &self.check.spec;
-        let text = format!(
-            "{}\n{}\n{:?}\n{:?}\n{}\n{:e}\n{}\n{:e}\n{:e}\n{:e}",
-            self.claim,
-            spec.id,
-            spec.role,
-            spec.kind,
-            spec.hypothesis,
-            spec.tolerance,
-            spec.detectable.what,
-            spec.detectable.size,
-            rates.false_alarm,
-            rates.miss
-        );
-        hex(&Sha256::digest(text))
+        promise(self.claim, &self.check.spec, rates)
     }
 
     /// What its effects may differ by between processors: where two routes to one number are compared they are roundings themselves,

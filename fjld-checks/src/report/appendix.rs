@@ -6,7 +6,7 @@ use super::{ClaimReport, Report};
 use crate::evidence::method::Method;
 use crate::nights::Nights;
 use crate::recorded::judge::Confusion;
-use crate::recorded::{Gaps, calibration, judge, left_out, timings};
+use crate::recorded::{Gaps, calibration, judge, left_out, nights, timings};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
@@ -88,6 +88,26 @@ impl Judgement {
     }
 }
 
+/// The recorded nights: nothing of them was run for this report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordedNights {
+    /// What was recorded, with the command that adds to it.
+    pub recorded: nights::RecordedNights,
+    /// What of it does not stand for this program, and what it lacks.
+    pub gaps: Gaps,
+}
+
+impl RecordedNights {
+    /// Those that are compiled in.
+    pub fn recorded() -> Self {
+        let recorded = nights::recorded().clone();
+        Self {
+            gaps: nights::gaps(&recorded),
+            recorded,
+        }
+    }
+}
+
 /// The recorded timings: nothing of them was taken for this report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Timings {
@@ -143,6 +163,9 @@ pub fn sentences(report: &Report) -> Vec<String> {
             counted(gaps)
         ));
     }
+    if let Some(RecordedNights { recorded, gaps }) = &report.recorded_nights {
+        sentences.push(format!("recorded: {recorded}{}", counted(gaps)));
+    }
     sentences.extend(report.timings.as_ref().map(Timings::sentence));
     if let Some(nights) = &report.nights {
         sentences.push(format!(
@@ -177,6 +200,9 @@ pub fn write(text: &mut String, report: &Report) -> std::fmt::Result {
     }
     if let Some(judgement) = &report.judge {
         write_judgement(text, judgement)?;
+    }
+    if let Some(nights) = &report.recorded_nights {
+        write_recorded_nights(text, nights)?;
     }
     if let Some(timings) = &report.timings {
         write_timings(text, timings)?;
@@ -295,6 +321,38 @@ fn write_judgement(text: &mut String, judgement: &Judgement) -> std::fmt::Result
             c.check,
             c.seeds,
             violated.join(" | ")
+        )?;
+    }
+    Ok(())
+}
+
+fn write_recorded_nights(text: &mut String, nights: &RecordedNights) -> std::fmt::Result {
+    let RecordedNights { recorded, gaps } = nights;
+    writeln!(text, "\n## The audit on other nights\n")?;
+    writeln!(
+        text,
+        "Recorded, not run for this report, by `{}`: {recorded}. Every training run was made anew each night. The e-value against the checks is {:.3} (1 says nothing, 20 is rarer than one in twenty){}.\n",
+        recorded.command,
+        recorded.e_value(),
+        shown(gaps)
+    )?;
+    writeln!(
+        text,
+        "| check | nights | alarms in the planted truth | real world: holds | violated | undecided |"
+    )?;
+    writeln!(text, "|---|---|---|---|---|---|")?;
+    for c in &recorded.checks {
+        let found = c.found;
+        writeln!(
+            text,
+            "| {}/{} | {} | {} | {} | {} | {} |",
+            c.claim,
+            c.check,
+            found.trials(),
+            c.truth_alarms,
+            found.holds,
+            found.violated,
+            found.undecided
         )?;
     }
     Ok(())

@@ -16,7 +16,7 @@ pub mod standing;
 mod terminal;
 pub mod truths;
 
-pub use appendix::{Calibration, Judgement, MethodReport, Timings};
+pub use appendix::{Calibration, Judgement, MethodReport, RecordedNights, Timings};
 pub use explain::explain;
 pub use html::html;
 pub use markdown::markdown;
@@ -79,6 +79,9 @@ pub struct Report {
     /// What checks say in worlds that violate their claim by known sizes, as recorded.
     #[serde(default)]
     pub judge: Option<Judgement>,
+    /// What the stochastic checks found on nights at fresh seeds, as recorded.
+    #[serde(default)]
+    pub recorded_nights: Option<RecordedNights>,
     /// What measuring costs, as recorded.
     #[serde(default)]
     pub timings: Option<Timings>,
@@ -281,6 +284,7 @@ impl Report {
             methods: MethodReport::of(&claims),
             calibration: Some(Calibration::recorded()),
             judge: Some(Judgement::recorded()),
+            recorded_nights: Some(RecordedNights::recorded()),
             timings: Some(Timings::recorded()),
             nights: None,
             pictures: Vec::new(),
@@ -428,7 +432,13 @@ mod tests {
             assert!(removed.is_some(), "{key}");
         };
         remove(&mut json, "standings");
-        for key in ["methods", "calibration", "judge", "timings"] {
+        for key in [
+            "methods",
+            "calibration",
+            "judge",
+            "recorded_nights",
+            "timings",
+        ] {
             remove(&mut json, key);
         }
         remove(&mut json["claims"][0], "reason");

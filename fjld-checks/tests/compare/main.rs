@@ -106,6 +106,7 @@ fn report() -> Report {
         methods: Vec::new(),
         calibration: None,
         judge: None,
+        recorded_nights: None,
         timings: None,
         nights: None,
         claims: vec![
