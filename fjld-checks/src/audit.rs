@@ -138,16 +138,14 @@ pub fn night(options: &Options) -> Result<Vec<Line>> {
         let bench = bench(options, claim, check, &runs);
         let rates = Rates::of_one_slot();
         let (outcome, truth) = check.real_and_truth(&bench, rates)?;
-        Ok(Line {
-            depends_on: Some(depends_on(claim, check, options.tier)?),
-            ..Line::new(
-                (options.root_seed, options.tier),
-                (claim.id, check.spec.id),
-                rates.false_alarm,
-                outcome,
-                truth == Outcome::Violated,
-            )
-        })
+        Ok(Line::new(
+            (options.root_seed, options.tier),
+            (claim.id, check.spec.id),
+            rates.false_alarm,
+            outcome,
+            truth == Outcome::Violated,
+            Some(depends_on(claim, check, options.tier)?),
+        ))
     };
     jobs.par_iter().map(line).collect()
 }

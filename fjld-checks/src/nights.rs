@@ -71,6 +71,7 @@ impl Line {
         false_alarm: f64,
         outcome: Outcome,
         truth_alarm: bool,
+        depends_on: Option<String>,
     ) -> Self {
         Self {
             schema: SCHEMA.to_owned(),
@@ -82,7 +83,7 @@ impl Line {
             outcome,
             alarm: outcome == Outcome::Violated,
             truth_alarm,
-            depends_on: None,
+            depends_on,
         }
     }
 }
@@ -146,16 +147,14 @@ fn lines(report: &Report) -> Result<Vec<Line>> {
         for record in judged.flat_map(|own| &own.checks) {
             let own = |check: &&Check| check.is_stochastic() && check.spec.id == record.id;
             if let Some(check) = claim.checks.iter().find(own) {
-                lines.push(Line {
-                    depends_on: Some(depends_on(&claim, check, report.tier)?),
-                    ..Line::new(
-                        (report.root_seed, report.tier),
-                        (claim.id, check.spec.id),
-                        record.false_alarm,
-                        record.outcome,
-                        record.planted_truth.alarmed,
-                    )
-                });
+                lines.push(Line::new(
+                    (report.root_seed, report.tier),
+                    (claim.id, check.spec.id),
+                    record.false_alarm,
+                    record.outcome,
+                    record.planted_truth.alarmed,
+                    Some(depends_on(&claim, check, report.tier)?),
+                ));
             }
         }
     }
@@ -369,7 +368,7 @@ mod tests {
             false => Outcome::Holds,
         };
         let night = (root_seed, Tier::Quick);
-        Line::new(night, ("claim", check), 0.05, outcome, false)
+        Line::new(night, ("claim", check), 0.05, outcome, false, None)
     }
 
     #[test]

@@ -143,47 +143,38 @@ fn wanted() -> Result<Vec<(&'static str, &'static str, String)>> {
 pub fn record(ledger: &Ledger, out: &Path) -> Result<RecordedNights> {
     let earlier: Option<RecordedNights> = super::read(out)?;
     let earlier = earlier.filter(|e| e.schema == SCHEMA && e.tier == TIER);
-    let (mut root_seeds, earlier) = earlier.map_or_else(Default::default, |e| {
+    let (known, earlier) = earlier.map_or_else(Default::default, |e| {
         (BTreeSet::from_iter(e.root_seeds), e.checks)
     });
-    let wanted = wanted()?;
-    let is_new = |line: &&Line| line.tier == TIER && !root_seeds.contains(&line.root_seed);
-    let stands = |line: &&Line| {
-        let own = |(claim, check, depends_on): &(&str, &str, String)| {
-            line.claim == *claim
-                && line.check == *check
-                && line.depends_on.as_ref() == Some(depends_on)
+    let mut root_seeds = known.clone();
+    let mut checks = Vec::new();
+    for (claim, check, depends_on) in wanted()? {
+        let stands = |line: &&Line| {
+            line.claim == claim
+                && line.check == check
+                && line.depends_on.as_ref() == Some(&depends_on)
         };
-        wanted.iter().any(own)
-    };
-    // one line a check and night
-    let new: BTreeMap<(u64, &str, &str), &Line> = ledger
-        .lines
-        .iter()
-        .filter(is_new)
-        .filter(stands)
-        .map(|line| ((line.root_seed, &*line.claim, &*line.check), line))
-        .collect();
-    let checks = wanted.iter().map(|(claim, check, depends_on)| {
-        let own = || {
-            new.values()
-                .filter(|l| l.claim == *claim && l.check == *check)
-        };
-        let found = Tally::of(own().map(|line| line.outcome));
-        let alarms = own().filter(|line| line.truth_alarm).count() as u64;
+        let is_new = |line: &&Line| line.tier == TIER && !known.contains(&line.root_seed);
+        let new = ledger.lines.iter().filter(is_new).filter(stands);
+        // one line a night
+        let new: BTreeMap<u64, &Line> = new.map(|line| (line.root_seed, line)).collect();
+        root_seeds.extend(new.keys());
+        let found = Tally::of(new.values().map(|line| line.outcome));
+        let alarms = new.values().filter(|line| line.truth_alarm).count() as u64;
         let before = earlier.iter().find(|entry| {
-            entry.claim == *claim && entry.check == *check && entry.depends_on == *depends_on
+            entry.claim == claim && entry.check == check && entry.depends_on == depends_on
         });
-        RecordedCheck {
-            claim: (*claim).to_owned(),
-            check: (*check).to_owned(),
-            depends_on: depends_on.clone(),
+        let own = RecordedCheck {
+            claim: claim.to_owned(),
+            check: check.to_owned(),
             found: before.map_or(found, |entry| entry.found.plus(found)),
             truth_alarms: before.map_or(0, |entry| entry.truth_alarms) + alarms,
+            depends_on,
+        };
+        if own.found.trials() > 0 {
+            checks.push(own);
         }
-    });
-    let checks = checks.filter(|check| check.found.trials() > 0).collect();
-    root_seeds.extend(new.keys().map(|(seed, ..)| *seed));
+    }
     let recorded = RecordedNights {
         schema: SCHEMA.to_owned(),
         command: "nights --record".to_owned(),
@@ -229,16 +220,14 @@ mod tests {
     fn line(root_seed: u64, check: &str, outcome: Outcome, truth_alarm: bool) -> Line {
         let wanted = wanted().expect("scenarios are there");
         let own = wanted.into_iter().find(|(_, id, _)| *id == check);
-        Line {
-            depends_on: Some(own.map_or(String::new(), |(.., depends_on)| depends_on)),
-            ..Line::new(
-                (root_seed, TIER),
-                ("ratio-definition", check),
-                Rates::of_one_slot().false_alarm,
-                outcome,
-                truth_alarm,
-            )
-        }
+        Line::new(
+            (root_seed, TIER),
+            ("ratio-definition", check),
+            Rates::of_one_slot().false_alarm,
+            outcome,
+            truth_alarm,
+            Some(own.map_or(String::new(), |(.., depends_on)| depends_on)),
+        )
     }
 
     fn ledger(lines: &[Line]) -> Ledger {
