@@ -98,11 +98,13 @@ impl RecordedNights {
 impl fmt::Display for RecordedNights {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let (truths, alarms) = self.truths();
+        let nights = || self.checks.iter().map(|check| check.found.trials());
         let contradictory = self.checks.iter().filter(|c| c.contradicts_itself());
         write!(
             f,
-            "on {} nights at fresh seeds (tier {}) {} stochastic checks had {alarms} alarms in {truths} planted truths, where {:.2} are allowed on average; {} found their statement to hold on one night and to be violated on another",
-            self.root_seeds.len(),
+            "on {} to {} nights each, at fresh seeds (tier {}), {} stochastic checks had {alarms} alarms in {truths} planted truths, where {:.2} are allowed on average; {} found their statement to hold on one night and to be violated on another",
+            nights().min().unwrap_or(0),
+            nights().max().unwrap_or(0),
             self.tier.name(),
             self.checks.len(),
             self.allowed(),
@@ -376,7 +378,7 @@ mod tests {
         assert_relative_eq!(nights.e_value(), expected, max_relative = 1e-14);
         assert_eq!(
             nights.to_string(),
-            "on 2 nights at fresh seeds (tier quick) 2 stochastic checks had 1 alarms in 3 planted truths, where 0.03 are allowed on average; 0 found their statement to hold on one night and to be violated on another"
+            "on 1 to 2 nights each, at fresh seeds (tier quick), 2 stochastic checks had 1 alarms in 3 planted truths, where 0.03 are allowed on average; 0 found their statement to hold on one night and to be violated on another"
         );
         nights.checks.clear();
         assert_eq!(nights.e_value(), 1.0);
