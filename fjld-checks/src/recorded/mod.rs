@@ -14,6 +14,7 @@ pub mod timings;
 
 use crate::claims;
 use crate::error::{Error, Result};
+use crate::evidence::kernels::{CONTRADICTION, TOLERATED_FAILURES};
 use crate::evidence::ledger::Rates;
 use crate::evidence::{Bench, Check, Draw, Finding, Kind, Outcome, Spec, World};
 use crate::files::write_whole;
@@ -119,9 +120,11 @@ pub struct Subject {
     on_runs: bool,
 }
 
-/// A hash of what a check of a claim promises and at which rates it is tried.
+/// A hash of what a check of a claim promises and at which rates it is tried. [`CONTRADICTION`] is a part of what a check of
+/// [`kernels::RunTest`](crate::evidence::kernels::RunTest) promises, all of which tolerate [`TOLERATED_FAILURES`]; a few that happen to
+/// tolerate as much of something else have it too.
 fn promise(claim: &str, spec: &Spec, rates: Rates) -> String {
-    let text = format!(
+    let mut text = format!(
         "{claim}\n{}\n{:?}\n{:?}\n{}\n{:e}\n{}\n{:e}\n{:e}\n{:e}",
         spec.id,
         spec.role,
@@ -133,6 +136,9 @@ fn promise(claim: &str, spec: &Spec, rates: Rates) -> String {
         rates.false_alarm,
         rates.miss
     );
+    if spec.tolerance == TOLERATED_FAILURES {
+        text += &format!("\n{CONTRADICTION:e}");
+    }
     hex(&Sha256::digest(text))
 }
 
